@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Finding a place for an image: arithmetic over page frames.
+ *
+ * The loader knows where every page of the new kernel belongs: the content
+ * destinations. Until the jump the content has to be kept somewhere, in
+ * whatever memory the allocator can spare, which may well be somebody's
+ * destination. The rule that keeps this simple:
+ *
+ *   All memory that is given is cut at the edges of the content destinations.
+ *   A piece inside one is home: it holds the content that belongs there and is
+ *   never moved. Every other piece is lent to a destination whose own memory
+ *   was not given.
+ *
+ * So a page that holds content is either its own destination or no content
+ * destination at all. No move can overwrite the source of another, and the
+ * moves may be done in any order. No page is wasted, set aside or looked for:
+ * each one that is given serves, and the work grows with the number of pieces.
+ *
+ * Memory that becomes zero at the jump is no content destination: zeros are
+ * written after all moves, so a piece there may be lent.
+ *
+ * The sections of this file, in the order in which a load calls them:
+ *
+ *  - tables: growing arrays of ranges
+ *  - gathering: kexec_place_init(), _give(), _missing(), _trim()
+ *  - finishing: kexec_place_sort(), _count_runs(), _finish()
+ *  - using: kexec_place_find(), _release()
+ *
+ * Nothing here locks, sleeps on anything but its own allocations, or reads a
+ * page; the caller owns the struct kexec_place.
+ */
+
+#include <linux/bug.h>
+#include <linux/errno.h>
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
+#include <linux/string.h>
+
+#include "kexec_place.h"
+
+/* A load never starts the OOM killer, not even for its tables. */
+#define PLACE_GFP (GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+
+/*
+ * Tables
+ */
+
+/* Make room for @extra more entries, so that as many appends cannot fail. */
+static int ranges_reserve(struct kexec_ranges *r, unsigned long extra)
+{
+	unsigned long max = max(r->nr + extra, 2 * r->max);
+	struct kexec_range *v;
+
+	if (r->nr + extra <= r->max)
+		return 0;
+	v = kvmalloc_array(max, sizeof(*v), PLACE_GFP);
+	if (!v)
+		return -ENOMEM;
+	if (r->nr)
+		memcpy(v, r->v, r->nr * sizeof(*v));
+	kvfree(r->v);
+	r->v = v;
+	r->max = max;
+	return 0;
+}
+
+static void ranges_free(struct kexec_ranges *r)
+{
+	kvfree(r->v);
+	*r = (struct kexec_ranges){};
+}
+
+/*
+ * An allocator often hands out neighbours one after the other, upwards or
+ * downwards; the table stays short when they are joined at once.
+ */
+static void ranges_append(struct kexec_ranges *r, struct kexec_range new)
+{
+	struct kexec_range *last = r->nr ? &r->v[r->nr - 1] : NULL;
+
+	if (last && last->end == new.start)
+		last->end = new.end;
+	else if (last && new.end == last->start)
+		last->start = new.start;
+	else
+		r->v[r->nr++] = new;
+}
+
+static int range_compare(const void *a, const void *b)
+{
+	const struct kexec_range *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+static void ranges_sort(struct kexec_ranges *r)
+{
+	unsigned long i, nr = r->nr;
+
+	sort(r->v, nr, sizeof(*r->v), range_compare, NULL);
+	r->nr = 0;
+	for (i = 0; i < nr; i++)
+		ranges_append(r, r->v[i]);
+}
+
+/*
+ * Gathering
+ */
+
+/**
+ * kexec_place_init - start placing an image
+ * @place: to be set up
+ * @dst: the content destinations, disjoint, in any order; empty ones count not
+ * @nr: how many, at most KEXEC_SEGMENT_MAX
+ */
+void kexec_place_init(struct kexec_place *place, const struct kexec_range *dst,
+		      unsigned int nr)
+{
+	unsigned int i;
+
+	*place = (struct kexec_place){};
+	for (i = 0; i < nr; i++) {
+		if (kexec_range_empty(dst[i]))
+			continue;
+		place->dst[place->nr_dsts++] = dst[i];
+		place->nr_content += kexec_range_size(dst[i]);
+	}
+	sort(place->dst, place->nr_dsts, sizeof(*dst), range_compare, NULL);
+}
+
+static void give_lent(struct kexec_place *place, struct kexec_range r)
+{
+	if (kexec_range_empty(r))
+		return;
+	ranges_append(&place->lent, r);
+	place->nr_lent += kexec_range_size(r);
+}
+
+static void give_home(struct kexec_place *place, struct kexec_range r)
+{
+	if (kexec_range_empty(r))
+		return;
+	ranges_append(&place->home, r);
+	place->nr_home += kexec_range_size(r);
+}
+
+/**
+ * kexec_place_give - hand over memory for the image's content
+ * @place: the placement, not yet finished
+ * @r: page frames that nobody else uses, none of them given before
+ *
+ * Context: may sleep.
+ * Return: 0, or -ENOMEM when the tables cannot grow: then nothing was taken.
+ */
+int kexec_place_give(struct kexec_place *place, struct kexec_range r)
+{
+	unsigned int i;
+
+	/* Each destination cuts off at most one piece of either kind. */
+	if (ranges_reserve(&place->home, place->nr_dsts) ||
+	    ranges_reserve(&place->lent, place->nr_dsts + 1))
+		return -ENOMEM;
+
+	for (i = 0; i < place->nr_dsts; i++) {
+		struct kexec_range dst = place->dst[i];
+
+		if (!kexec_range_overlaps(r, dst))
+			continue;
+		give_lent(place, (struct kexec_range){ r.start, dst.start });
+		give_home(place, kexec_range_cut(r, dst));
+		r.start = min(r.end, dst.end);
+	}
+	give_lent(place, r);
+	return 0;
+}
+
+/* Destination pages whose own memory was not given. */
+static unsigned long away(const struct kexec_place *place)
+{
+	return place->nr_content - place->nr_home;
+}
+
+/**
+ * kexec_place_missing - how much memory is still needed
+ * @place: the placement, not yet finished
+ *
+ * Return: page frames.
+ */
+unsigned long kexec_place_missing(const struct kexec_place *place)
+{
+	return away(place) - min(away(place), place->nr_lent);
+}
+
+/**
+ * kexec_place_trim - return lent memory that came to be too much
+ * @place: the placement, not yet finished
+ * @free: takes the memory back
+ * @data: handed to @free
+ *
+ * Home that arrives late makes as much of the lent memory unnecessary.
+ */
+void kexec_place_trim(struct kexec_place *place, kexec_free_fn free, void *data)
+{
+	struct kexec_ranges *lent = &place->lent;
+
+	while (place->nr_lent > away(place)) {
+		struct kexec_range *last = &lent->v[lent->nr - 1];
+		unsigned long excess = place->nr_lent - away(place);
+		unsigned long nr = min(excess, kexec_range_size(*last));
+
+		last->end -= nr;
+		place->nr_lent -= nr;
+		free((struct kexec_range){ last->end, last->end + nr }, data);
+		if (kexec_range_empty(*last))
+			lent->nr--;
+	}
+}
+
+/*
+ * Finishing
+ */
+
+/* Where the next run goes; without a table they are only counted. */
+struct run_writer {
+	struct kexec_run *table;
+	unsigned long nr;
+	struct kexec_run last;
+};
+
+static void run_write(struct run_writer *w, struct kexec_run run)
+{
+	struct kexec_run *last = &w->last;
+
+	if (w->nr && last->dst + last->nr == run.dst &&
+	    last->src + last->nr == run.src) {
+		last->nr += run.nr;
+	} else {
+		*last = run;
+		w->nr++;
+	}
+	if (w->table)
+		w->table[w->nr - 1] = *last;
+}
+
+/* The lent memory from @next on, part of which is used up. */
+struct lender {
+	const struct kexec_range *next;
+	unsigned long used;
+};
+
+/* Let the lender serve all of @gap, a part of a destination. */
+static void lend(struct lender *from, struct kexec_range gap,
+		 struct run_writer *w)
+{
+	while (!kexec_range_empty(gap)) {
+		unsigned long left = kexec_range_size(*from->next) - from->used;
+		unsigned long nr = min(left, kexec_range_size(gap));
+
+		run_write(w, (struct kexec_run){
+			.dst = gap.start,
+			.src = from->next->start + from->used,
+			.nr = nr,
+		});
+		gap.start += nr;
+		from->used += nr;
+		if (nr == left) {
+			from->next++;
+			from->used = 0;
+		}
+	}
+}
+
+/* Go through what lies between the home pieces, once, in order. */
+static unsigned long assign(const struct kexec_place *place,
+			    struct kexec_run *table)
+{
+	const struct kexec_range *home = place->home.v;
+	const struct kexec_range *homes_end = home + place->home.nr;
+	struct lender lender = { .next = place->lent.v };
+	struct run_writer w = { .table = table };
+	unsigned int i;
+
+	for (i = 0; i < place->nr_dsts; i++) {
+		struct kexec_range rest = place->dst[i];
+
+		while (home < homes_end && home->start < rest.end) {
+			lend(&lender, (struct kexec_range){ rest.start, home->start }, &w);
+			rest.start = min(home->end, rest.end);
+			/* Touching destinations may share a home piece. */
+			if (home->end > rest.end)
+				break;
+			home++;
+		}
+		lend(&lender, rest, &w);
+	}
+	return w.nr;
+}
+
+/**
+ * kexec_place_sort - sort and join what was given
+ * @place: the placement, not yet finished
+ */
+void kexec_place_sort(struct kexec_place *place)
+{
+	ranges_sort(&place->home);
+	ranges_sort(&place->lent);
+}
+
+/**
+ * kexec_place_count_runs - how many runs kexec_place_finish() will make
+ * @place: sorted, with nothing missing
+ *
+ * Return: the number of runs.
+ */
+unsigned long kexec_place_count_runs(const struct kexec_place *place)
+{
+	return assign(place, NULL);
+}
+
+/**
+ * kexec_place_finish - decide which memory holds which content
+ * @place: sorted, trimmed, and with nothing missing
+ *
+ * Context: may sleep.
+ * Return: 0, or -ENOMEM: then nothing has changed.
+ */
+int kexec_place_finish(struct kexec_place *place)
+{
+	unsigned long nr = kexec_place_count_runs(place);
+	struct kexec_run *runs;
+
+	runs = kvmalloc_array(max(nr, 1UL), sizeof(*runs), PLACE_GFP);
+	if (!runs)
+		return -ENOMEM;
+	assign(place, runs);
+	place->runs = runs;
+	place->nr_runs = nr;
+	ranges_free(&place->lent);
+	return 0;
+}
+
+/*
+ * Using
+ */
+
+/**
+ * kexec_place_find - where a page of content is kept until the jump
+ * @place: finished
+ * @pfn: page frame in a content destination
+ *
+ * Return: a stretch that begins with @pfn: a part of a run, or, with source and
+ * destination equal, what is home. It may go on past the destination's end; the
+ * caller knows its own.
+ */
+struct kexec_run kexec_place_find(const struct kexec_place *place,
+				  unsigned long pfn)
+{
+	unsigned long low = 0, high = place->nr_runs;
+	struct kexec_run found = { .dst = pfn, .src = pfn };
+	const struct kexec_run *run;
+
+	/* Find the first run that begins after the page. */
+	while (low < high) {
+		unsigned long mid = low + (high - low) / 2;
+
+		if (place->runs[mid].dst <= pfn)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	run = &place->runs[low];
+	found.nr = low < place->nr_runs ? run->dst - pfn : ULONG_MAX - pfn;
+	if (low && pfn - run[-1].dst < run[-1].nr) {
+		found.src = run[-1].src + (pfn - run[-1].dst);
+		found.nr = run[-1].dst + run[-1].nr - pfn;
+	}
+	return found;
+}
+
+/**
+ * kexec_place_release - give all memory back
+ * @place: at any stage, also all zero; may be released again
+ * @free: takes the memory back
+ * @data: handed to @free
+ */
+void kexec_place_release(struct kexec_place *place, kexec_free_fn free,
+			 void *data)
+{
+	const struct kexec_run *run = place->runs;
+	unsigned long i;
+
+	for (i = 0; i < place->home.nr; i++)
+		free(place->home.v[i], data);
+	for (i = 0; i < place->lent.nr; i++)
+		free(place->lent.v[i], data);
+	for (i = 0; i < place->nr_runs; i++, run++)
+		free((struct kexec_range){ run->src, run->src + run->nr }, data);
+	ranges_free(&place->home);
+	ranges_free(&place->lent);
+	kvfree(place->runs);
+	*place = (struct kexec_place){};
+}
