@@ -312,7 +312,10 @@ int kimage_check(struct kimage *image)
 #define KIMAGE_GFP (GFP_HIGHUSER | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 #define CONTROL_GFP (GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
-/* Leave this part of memory to those who still have to work, and to reboot. */
+/*
+ * Leave this part of memory to the programs that still have to run, the one
+ * that calls reboot(2) among them.
+ */
 #define SPARE_FRACTION 64
 
 static struct kexec_range pages_range(struct page *page, unsigned int order)
@@ -519,7 +522,7 @@ static int take_block(struct kimage *image, unsigned int *order)
 		if (page)
 			return give_range(image, pages_range(page, *order));
 		if (!*order)
-			return no_memory(image);
+			return -ENOMEM;
 	}
 }
 
@@ -534,7 +537,7 @@ static int take_blocks(struct kimage *image)
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		if (available_pages() < 1UL << order)
-			return no_memory(image);
+			return -ENOMEM;
 		err = take_block(image, &order);
 		cond_resched();
 	}
@@ -547,7 +550,7 @@ static int add_move_page(struct kimage *image)
 	struct kexec_move_page *moves;
 
 	if (!page)
-		return no_memory(image);
+		return -ENOMEM;
 	moves = page_address(page);
 	moves->next = image->moves ? virt_to_phys(image->moves) : 0;
 	moves->nr = 0;
@@ -581,25 +584,33 @@ static int take_move_pages(struct kimage *image)
 	}
 }
 
-/* Find memory for the whole image, or for nothing. */
+static int take_all(struct kimage *image)
+{
+	const struct kexec_place *place = image->place;
+	int err;
+
+	if (place->nr_content > available_pages())
+		return -ENOMEM;
+	err = machine_kexec_prepare(image) ?: take_destinations(image) ?:
+	      take_blocks(image) ?: take_move_pages(image);
+	image->stats.pieces = place->home.nr + place->lent.nr;
+	return err;
+}
+
+/* Find memory for the whole image, before any of it is copied. */
 static int kimage_place(struct kimage *image)
 {
 	struct kexec_range dst[KEXEC_SEGMENT_MAX];
-	struct kexec_place *place = image->place;
 	unsigned int i;
 	int err;
 
 	for (i = 0; i < image->nr_segments; i++)
 		dst[i] = kexec_segment_content(&image->segment[i]);
-	kexec_place_init(place, dst, image->nr_segments);
-	if (place->nr_content > available_pages())
-		return no_memory(image);
-	err = machine_kexec_prepare(image) ?: take_destinations(image) ?:
-	      take_blocks(image) ?: take_move_pages(image);
-	if (err)
-		return err;
-	image->stats.pieces = place->home.nr + place->lent.nr;
-	return kexec_place_finish(place);
+	kexec_place_init(image->place, dst, image->nr_segments);
+	err = take_all(image) ?: kexec_place_finish(image->place);
+	if (err && fatal_signal_pending(current))
+		return -EINTR;
+	return err == -ENOMEM ? no_memory(image) : err;
 }
 
 /*
@@ -916,6 +927,11 @@ static void count_bytes(struct kimage *image)
 		stats->zero += seg->memsz - PAGE_ALIGN(seg->bufsz);
 }
 
+static const char *type_name(const struct kimage *image)
+{
+	return image->type == KEXEC_TYPE_CRASH ? "crash" : "default";
+}
+
 static void report_load(const struct kimage *image)
 {
 	const struct kexec_stats *s = &image->stats;
@@ -924,8 +940,7 @@ static void report_load(const struct kimage *image)
 	if (!image->debug)
 		return;
 	pr_info("type=%s segments=%lu pieces=%lu content=%llu home=%llu move=%llu zero=%llu runs=%lu check_ns=%llu place_ns=%llu fill_ns=%llu seal_ns=%llu\n",
-		image->type == KEXEC_TYPE_CRASH ? "crash" : "default",
-		image->nr_segments, s->pieces, s->content, s->home, s->move,
+		type_name(image), image->nr_segments, s->pieces, s->content, s->home, s->move,
 		s->zero, image->place->nr_runs, s->check_ns, s->place_ns,
 		s->fill_ns, s->seal_ns);
 }
@@ -979,6 +994,9 @@ int kimage_load(struct kimage *image)
 static void jump(struct kimage *image)
 {
 	trace_kexec_jump(image);
+	if (image->debug)
+		pr_info("type=%s entry=%#lx move=%llu zero=%llu\n", type_name(image),
+			image->start, image->stats.move, image->stats.zero);
 	kexec_in_progress = true;
 	kernel_restart_prepare("kexec reboot");
 	migrate_to_reboot_cpu();

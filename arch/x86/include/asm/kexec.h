@@ -118,8 +118,8 @@ static_assert(offsetof(struct kexec_stub, uart_addr) == KEXEC_STUB_UART_ADDR);
 static_assert(offsetof(struct kexec_stub, text) == KEXEC_STUB_TEXT);
 static_assert(sizeof(struct kexec_stub) == PAGE_SIZE);
 
-/* Leaves this kernel. @stub: in the direct map. */
-void __noreturn relocate_kernel(struct kexec_stub *stub);
+/* Leaves this kernel and does not return. @stub: in the direct map. */
+void relocate_kernel(struct kexec_stub *stub);
 
 /* The stub's exception entries, KEXEC_STUB_VECTOR_SIZE bytes each */
 extern const char kexec_stub_vectors[];
