@@ -8,6 +8,8 @@
  * errno comes first.
  */
 
+#define pr_fmt(fmt) "kexec: " fmt
+
 #include <linux/capability.h>
 #include <linux/cleanup.h>
 #include <linux/compat.h>

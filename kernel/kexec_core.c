@@ -96,7 +96,7 @@ static bool limit_spend(struct load_limit *limit)
  * kexec_load_permitted - may the caller load or unload an image now?
  * @kexec_image_type: KEXEC_TYPE_DEFAULT or KEXEC_TYPE_CRASH
  *
- * A yes spends one load from the limit of that kind.
+ * Return: true, and one load of that kind's limit is spent, or false.
  */
 bool kexec_load_permitted(int kexec_image_type)
 {
@@ -650,9 +650,10 @@ static int fill_segment(struct kimage *image, unsigned int i)
 	const struct kexec_segment *seg = &image->segment[i];
 	struct kexec_range todo = kexec_segment_content(seg);
 	struct iov_iter from;
-	int err;
+	int err = 0;
 
-	err = import_ubuf(ITER_SOURCE, seg->buf, seg->bufsz, &from);
+	/* Not import_ubuf(): it cuts off what is beyond 2 GiB. */
+	iov_iter_ubuf(&from, ITER_SOURCE, seg->buf, seg->bufsz);
 	while (!err && !kexec_range_empty(todo)) {
 		struct kexec_run run = kexec_place_find(image->place, todo.start);
 

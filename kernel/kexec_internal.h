@@ -31,12 +31,13 @@ extern struct ratelimit_state kexec_refusals;
 
 /*
  * Name the rule and the numbers of a refusal in the log, and evaluate to its
- * errno. Only for callers that are allowed to load.
+ * errno. Only for callers that are allowed to load. The file's pr_fmt() says
+ * that it is about kexec.
  */
 #define kexec_refuse(err, fmt, ...)					\
 ({									\
 	if (__ratelimit(&kexec_refusals))				\
-		pr_notice("kexec: " fmt "\n", ##__VA_ARGS__);		\
+		pr_notice(fmt "\n", ##__VA_ARGS__);			\
 	(err);								\
 })
 
