@@ -1,0 +1,739 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/reboot.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "kexec_util.h"
+
+#define TRACING "/sys/kernel/tracing/"
+
+void kx_die(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	printf("Bail out! ");
+	vprintf(fmt, args);
+	printf("\n");
+	va_end(args);
+	fflush(stdout);
+	_exit(1);
+}
+
+/*
+ * System calls
+ */
+
+static long result(long ret)
+{
+	return ret < 0 ? -errno : ret;
+}
+
+long kx_load(u64 entry, unsigned long nr, const struct kx_seg *seg,
+	     unsigned long flags)
+{
+	return result(syscall(SYS_kexec_load, entry, nr, seg, flags));
+}
+
+struct compat_seg {
+	u32 buf;
+	u32 bufsz;
+	u32 mem;
+	u32 memsz;
+};
+
+#define COMPAT_KEXEC_LOAD 283
+
+long kx_load32_raw(u32 entry, u32 nr, u32 segs, u32 flags)
+{
+	long ret;
+
+	asm volatile("int $0x80" : "=a" (ret)
+		     : "a" ((long)COMPAT_KEXEC_LOAD), "b" ((long)entry),
+		       "c" ((long)nr), "d" ((long)segs), "S" ((long)flags)
+		     : "memory", "r8", "r9", "r10", "r11");
+	return (int)ret;
+}
+
+static u32 low(u64 value)
+{
+	if (value > 0xffffffffUL)
+		kx_die("%#lx does not fit the 32-bit call", (long)value);
+	return value;
+}
+
+/* An array that cannot be read by this program is left to the kernel. */
+static bool readable_array(const struct kx_seg *seg, unsigned long nr)
+{
+	unsigned char unused[KEXEC_SEGMENT_MAX];
+
+	return nr <= KEXEC_SEGMENT_MAX && seg &&
+	       !mincore((void *)((unsigned long)seg & KX_PAGE_MASK),
+			nr * sizeof(*seg), unused);
+}
+
+long kx_load32(u64 entry, unsigned long nr, const struct kx_seg *seg,
+	       unsigned long flags)
+{
+	struct compat_seg *array;
+	unsigned long i;
+	long ret;
+
+	if (!nr || !readable_array(seg, nr))
+		return kx_load32_raw(low(entry), nr, low((u64)seg), flags);
+	array = kx_alloc(KX_PAGE);
+	for (i = 0; i < nr; i++)
+		array[i] = (struct compat_seg){
+			low((u64)seg[i].buf), low(seg[i].bufsz),
+			low(seg[i].mem), low(seg[i].memsz),
+		};
+	ret = kx_load32_raw(low(entry), nr, low((u64)array), flags);
+	kx_free(array, KX_PAGE);
+	return ret;
+}
+
+/* What any kexec_load says to 17 segments, for one reason or another */
+static bool is_refusal(long ret)
+{
+	return ret == -EINVAL || ret == -EPERM || ret == -EACCES;
+}
+
+static sigjmp_buf no_compat;
+
+static void on_fault(int sig)
+{
+	siglongjmp(no_compat, sig);
+}
+
+/* Without IA32_EMULATION the instruction faults, or the call is not there. */
+bool kx_have_compat(void)
+{
+	struct sigaction old, new = { .sa_handler = on_fault };
+	bool have = false;
+
+	sigaction(SIGSEGV, &new, &old);
+	if (!sigsetjmp(no_compat, 1))
+		have = is_refusal(kx_load32_raw(0, 17, 0, 0));
+	sigaction(SIGSEGV, &old, NULL);
+	return have;
+}
+
+long kx_unload(void)
+{
+	return kx_load(0, 0, NULL, 0);
+}
+
+long kx_reboot(void)
+{
+	return result(syscall(SYS_reboot, LINUX_REBOOT_MAGIC1,
+			      LINUX_REBOOT_MAGIC2, LINUX_REBOOT_CMD_KEXEC, 0));
+}
+
+/*
+ * May this run, and what does the machine look like?
+ */
+
+const char *kx_unfit(void)
+{
+	if (geteuid())
+		return "needs root";
+	if (kx_loaded() < 0)
+		return "this kernel has no kexec";
+	if (!is_refusal(kx_load(0, KEXEC_SEGMENT_MAX + 1, NULL, 0)))
+		return "this kernel has no kexec_load";
+	return NULL;
+}
+
+/* The kernel hands words of its command line with a = to init's environment. */
+bool kx_destructive(void)
+{
+	return getenv("KEXEC_TEST_DESTRUCTIVE");
+}
+
+bool kx_demanded(const char *what)
+{
+	const char *list = getenv("KEXEC_TEST_DEMANDS");
+
+	return list && strstr(list, what);
+}
+
+unsigned int kx_slowness(void)
+{
+	return access("/sys/kernel/debug/kmemleak", F_OK) ? 1 : 8;
+}
+
+int kx_loaded(void)
+{
+	long value = kx_read_number("/sys/kernel/kexec_loaded");
+
+	return value == LONG_MIN ? -1 : value;
+}
+
+long kx_read_number(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	long value;
+
+	if (!file)
+		return LONG_MIN;
+	if (fscanf(file, "%ld", &value) != 1)
+		value = LONG_MIN;
+	fclose(file);
+	return value;
+}
+
+int kx_write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC);
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+bool kx_cpu_flag(const char *flag)
+{
+	FILE *file = fopen("/proc/cpuinfo", "r");
+	size_t len = strlen(flag);
+	char line[8192], *at;
+	bool found = false;
+
+	while (!found && file && fgets(line, sizeof(line), file)) {
+		if (strncmp(line, "flags", 5))
+			continue;
+		for (at = line; !found && (at = strstr(at, flag)); at += len)
+			found = at[-1] == ' ' && isspace(at[len]);
+		break;
+	}
+	if (file)
+		fclose(file);
+	return found;
+}
+
+u64 kx_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+void kx_sleep_ms(unsigned int ms)
+{
+	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
+
+	while (nanosleep(&ts, &ts) && errno == EINTR)
+		;
+}
+
+/*
+ * Memory: the map
+ */
+
+static void add_range(struct kx_ranges *r, u64 start, u64 last)
+{
+	if (r->nr == KX_MAX_RANGES)
+		kx_die("more than %d ranges of memory", KX_MAX_RANGES);
+	r->v[r->nr++] = (struct kx_range){ start, last + 1 };
+}
+
+/* Resources whose names begin with @name, nested ones too; "" for all. */
+void kx_iomem(const char *name, struct kx_ranges *out)
+{
+	FILE *file = fopen("/proc/iomem", "r");
+	char line[256], found[128];
+	unsigned long start, last;
+
+	out->nr = 0;
+	if (!file)
+		kx_die("cannot read /proc/iomem");
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, " %lx-%lx : %127[^\n]", &start, &last, found) != 3)
+			continue;
+		if (!strncmp(found, name, strlen(name)))
+			add_range(out, start, last);
+	}
+	fclose(file);
+}
+
+void kx_system_ram(struct kx_ranges *out)
+{
+	kx_iomem("System RAM", out);
+}
+
+static bool read_word(const char *dir, const char *name, char *word, size_t size)
+{
+	char path[PATH_MAX];
+	FILE *file;
+	bool ok;
+
+	snprintf(path, sizeof(path), "/sys/firmware/memmap/%s/%s", dir, name);
+	file = fopen(path, "r");
+	ok = file && fgets(word, size, file);
+	if (file)
+		fclose(file);
+	if (ok)
+		word[strcspn(word, "\n")] = 0;
+	return ok;
+}
+
+/* Entries of this type, or of any if it is NULL. */
+void kx_firmware_map(const char *type, struct kx_ranges *out)
+{
+	DIR *dir = opendir("/sys/firmware/memmap");
+	char start[32], last[32], found[64];
+	struct dirent *entry;
+
+	out->nr = 0;
+	while (dir && (entry = readdir(dir))) {
+		if (!isdigit(entry->d_name[0]) ||
+		    !read_word(entry->d_name, "start", start, sizeof(start)) ||
+		    !read_word(entry->d_name, "end", last, sizeof(last)) ||
+		    !read_word(entry->d_name, "type", found, sizeof(found)))
+			continue;
+		if (!type || !strcmp(type, found))
+			add_range(out, strtoull(start, NULL, 0),
+				  strtoull(last, NULL, 0));
+	}
+	if (dir)
+		closedir(dir);
+}
+
+bool kx_contains(const struct kx_ranges *r, u64 start, u64 end)
+{
+	size_t i;
+
+	for (i = 0; i < r->nr; i++)
+		if (r->v[i].start <= start && r->v[i].end >= end)
+			return true;
+	return false;
+}
+
+bool kx_touches(const struct kx_ranges *r, u64 start, u64 end)
+{
+	size_t i;
+
+	for (i = 0; i < r->nr; i++)
+		if (r->v[i].start < end && r->v[i].end > start)
+			return true;
+	return false;
+}
+
+u64 kx_total(const struct kx_ranges *r)
+{
+	u64 total = 0;
+	size_t i;
+
+	for (i = 0; i < r->nr; i++)
+		total += r->v[i].end - r->v[i].start;
+	return total;
+}
+
+/* Its whole pages, up to @below (0: no limit) */
+struct kx_range kx_largest(const struct kx_ranges *r, u64 below)
+{
+	struct kx_range best = {};
+	size_t i;
+
+	for (i = 0; i < r->nr; i++) {
+		struct kx_range this = {
+			kx_page_up(r->v[i].start), r->v[i].end & KX_PAGE_MASK,
+		};
+
+		if (below && this.end > below)
+			this.end = below;
+		if (this.start < this.end &&
+		    this.end - this.start > best.end - best.start)
+			best = this;
+	}
+	return best;
+}
+
+/*
+ * Memory: how much is free
+ */
+
+unsigned long kx_free_kb(void)
+{
+	FILE *file = fopen("/proc/zoneinfo", "r");
+	unsigned long pages = 0, n;
+	char line[256];
+
+	if (!file)
+		kx_die("cannot read /proc/zoneinfo");
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, " pages free %lu", &n) == 1 ||
+		    sscanf(line, " count: %lu", &n) == 1)
+			pages += n;
+	fclose(file);
+	return pages * (KX_PAGE / 1024);
+}
+
+/* Slab caches keep empty slabs, and KASAN keeps freed objects, until asked. */
+static void shrink_slabs(void)
+{
+	DIR *dir = opendir("/sys/kernel/slab");
+	struct dirent *entry;
+	char path[PATH_MAX];
+
+	while (dir && (entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "/sys/kernel/slab/%s/shrink",
+			 entry->d_name);
+		kx_write_file(path, "1");
+	}
+	if (dir)
+		closedir(dir);
+}
+
+void kx_settle(void)
+{
+	int i;
+
+	sync();
+	for (i = 0; i < 2; i++) {
+		kx_write_file("/proc/sys/vm/drop_caches", "3");
+		shrink_slabs();
+		kx_write_file("/proc/sys/vm/compact_memory", "1");
+		kx_sleep_ms(20);
+	}
+}
+
+/* Freed memory can take a moment to arrive (RCU, other CPUs' lists). */
+bool kx_free_again(unsigned long kb, unsigned long tolerance)
+{
+	int i;
+
+	for (i = 0; i < 40; i++) {
+		if (kx_free_kb() + tolerance >= kb)
+			return true;
+		if (i > 10)
+			kx_settle();
+		kx_sleep_ms(20);
+	}
+	return false;
+}
+
+/*
+ * Memory: pages and mappings
+ */
+
+u64 kx_phys(const void *va)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	u64 entry = 0;
+
+	if (fd < 0)
+		return 0;
+	if (pread(fd, &entry, 8, (u64)va / KX_PAGE * 8) != 8)
+		entry = 0;
+	close(fd);
+	if (!(entry >> 63))
+		return 0;
+	return (entry & ((1ULL << 55) - 1)) * KX_PAGE + (u64)va % KX_PAGE;
+}
+
+static int compare_u64(const void *a, const void *b)
+{
+	u64 x = *(u64 *)a, y = *(u64 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+#define PROBE (32 * KX_MIB)
+
+/*
+ * Where the middle half of some fresh memory comes from. It is given back, so
+ * the next who asks is likely to get the same pages.
+ */
+struct kx_range kx_allocator_zone(void)
+{
+	size_t i, n = PROBE / KX_PAGE;
+	u64 *pages = malloc(n * sizeof(*pages));
+	char *va = mmap(NULL, PROBE, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	struct kx_range zone;
+
+	if (va == MAP_FAILED || !pages)
+		kx_die("no memory to see where memory comes from");
+	for (i = 0; i < n; i++)
+		pages[i] = kx_phys(va + i * KX_PAGE);
+	munmap(va, PROBE);
+	qsort(pages, n, sizeof(*pages), compare_u64);
+	zone.start = pages[n / 4];
+	zone.end = pages[n * 3 / 4];
+	free(pages);
+	return zone;
+}
+
+void *kx_phys_map(u64 phys, size_t len)
+{
+	int fd = open("/dev/mem", O_RDWR);
+	void *va;
+
+	if (fd < 0)
+		return NULL;
+	va = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, phys);
+	close(fd);
+	return va == MAP_FAILED ? NULL : va;
+}
+
+void kx_phys_unmap(void *va, size_t len)
+{
+	munmap(va, len);
+}
+
+/* MAP_32BIT means the second GiB, so it can't be had for very much. */
+static void *map_private(size_t size, int prot, int flags)
+{
+	void *va;
+
+	flags |= MAP_PRIVATE | MAP_ANONYMOUS;
+	va = mmap(NULL, size, prot, flags | MAP_32BIT, -1, 0);
+	if (va == MAP_FAILED)
+		va = mmap(NULL, size, prot, flags, -1, 0);
+	if (va == MAP_FAILED)
+		kx_die("cannot map %zu bytes", size);
+	return va;
+}
+
+void *kx_alloc(size_t size)
+{
+	return map_private(size, PROT_READ | PROT_WRITE, 0);
+}
+
+void kx_free(void *va, size_t size)
+{
+	munmap(va, size);
+}
+
+const void *kx_sparse(size_t size)
+{
+	return map_private(size, PROT_READ, MAP_NORESERVE);
+}
+
+void *kx_guarded(size_t size)
+{
+	size_t whole = kx_page_up(size);
+	char *va = kx_alloc(whole + KX_PAGE);
+
+	munmap(va + whole, KX_PAGE);
+	mmap(va + whole, KX_PAGE, PROT_NONE,
+	     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	return va + whole - size;
+}
+
+/*
+ * A buffer whose first reader sleeps until it is released
+ */
+
+int kx_uffd_open(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (uffd >= 0 && ioctl(uffd, UFFDIO_API, &api)) {
+		close(uffd);
+		uffd = -1;
+	}
+	return uffd;
+}
+
+bool kx_uffd_register(int uffd, void *va, size_t size)
+{
+	struct uffdio_register reg = {
+		.range = { (u64)va, size },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+
+	return !ioctl(uffd, UFFDIO_REGISTER, &reg);
+}
+
+bool kx_block(struct kx_blocker *b, size_t size)
+{
+	b->uffd = kx_uffd_open();
+	if (b->uffd < 0)
+		return false;
+	b->size = size;
+	b->buf = kx_alloc(size);
+	if (!kx_uffd_register(b->uffd, b->buf, size))
+		kx_die("userfaultfd takes no memory: %s", strerror(errno));
+	return true;
+}
+
+bool kx_block_wait(struct kx_blocker *b, unsigned int ms)
+{
+	struct pollfd pfd = { b->uffd, POLLIN, 0 };
+
+	return poll(&pfd, 1, ms) == 1;
+}
+
+void kx_block_release(struct kx_blocker *b)
+{
+	struct uffdio_zeropage zero = {
+		.range = { (u64)b->buf, b->size },
+	};
+
+	if (ioctl(b->uffd, UFFDIO_ZEROPAGE, &zero))
+		kx_die("userfaultfd lets nobody go: %s", strerror(errno));
+}
+
+void kx_block_free(struct kx_blocker *b)
+{
+	close(b->uffd);
+	kx_free(b->buf, b->size);
+}
+
+/*
+ * The kernel's log
+ */
+
+int kx_log_open(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+
+	if (fd < 0)
+		kx_die("cannot read /dev/kmsg");
+	lseek(fd, 0, SEEK_END);
+	return fd;
+}
+
+/* A record is "priority,number,time,flags;text\n", and maybe more lines. */
+bool kx_log_next(int fd, char line[KX_LINE])
+{
+	char record[8192], *text;
+	ssize_t len;
+
+	for (;;) {
+		len = read(fd, record, sizeof(record) - 1);
+		if (len < 0 && errno == EPIPE)
+			continue;
+		if (len <= 0)
+			return false;
+		record[len] = 0;
+		text = strchr(record, ';');
+		if (!text || strncmp(text + 1, "kexec: ", 7))
+			continue;
+		text[strcspn(text, "\n")] = 0;
+		snprintf(line, KX_LINE, "%s", text + 1);
+		return true;
+	}
+}
+
+unsigned int kx_log_count(int fd)
+{
+	unsigned int n = 0;
+	char line[KX_LINE];
+
+	while (kx_log_next(fd, line))
+		n++;
+	return n;
+}
+
+/*
+ * Its trace
+ */
+
+static bool field(const char *line, const char *name, u64 *value)
+{
+	char key[32];
+	const char *at;
+
+	snprintf(key, sizeof(key), " %s=", name);
+	at = strstr(line, key);
+	return at && sscanf(at + strlen(key), "%lu", value) == 1;
+}
+
+bool kx_parse_stats(const char *line, struct kx_stats *s)
+{
+	const char *type = strstr(line, "type=");
+	u64 segments = 0;
+	bool ok;
+
+	*s = (struct kx_stats){};
+	ok = type && sscanf(type, "type=%15s", s->type) == 1 &&
+	     field(line, "segments", &segments) &&
+	     field(line, "pieces", &s->pieces) &&
+	     field(line, "content", &s->content) &&
+	     field(line, "home", &s->home) && field(line, "move", &s->move) &&
+	     field(line, "zero", &s->zero) && field(line, "runs", &s->runs) &&
+	     field(line, "check_ns", &s->check_ns) &&
+	     field(line, "place_ns", &s->place_ns) &&
+	     field(line, "fill_ns", &s->fill_ns) &&
+	     field(line, "seal_ns", &s->seal_ns);
+	s->segments = segments;
+	return ok;
+}
+
+static int write_event(const char *event, const char *file, const char *text)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), TRACING "events/%s/%s", event, file);
+	return kx_write_file(path, text);
+}
+
+/* @filter may be NULL */
+bool kx_trace_on(const char *event, const char *filter)
+{
+	if (filter && write_event(event, "filter", filter))
+		return false;
+	if (write_event(event, "enable", "1"))
+		return false;
+	kx_write_file(TRACING "tracing_on", "1");
+	return true;
+}
+
+void kx_trace_off(const char *event)
+{
+	write_event(event, "enable", "0");
+	write_event(event, "filter", "0");
+}
+
+void kx_trace_clear(void)
+{
+	kx_write_file(TRACING "trace", "");
+}
+
+bool kx_trace_find(const char *text, char line[KX_LINE])
+{
+	FILE *file = fopen(TRACING "trace", "r");
+	char this[KX_LINE];
+	bool found = false;
+
+	while (file && fgets(this, sizeof(this), file)) {
+		if (this[0] == '#' || !strstr(this, text))
+			continue;
+		found = true;
+		memcpy(line, this, sizeof(this));
+	}
+	if (file)
+		fclose(file);
+	return found;
+}
+
+bool kx_trace_stats(struct kx_stats *s)
+{
+	char line[KX_LINE];
+
+	return kx_trace_find("kexec_load: ", line) && kx_parse_stats(line, s);
+}
