@@ -10,4 +10,4 @@ echo "LEFT $left"
 words=$(sed "s/kt.run=.*/kt.run=\/harness\/chain.sh:$((left - 1))/" /proc/cmdline)
 kexec -c -l /boot/bzImage --initrd=/sys/firmware/initrd \
 	--command-line="$words" || exit
-kexec -e
+kexec -e -x	# there is no network to take down

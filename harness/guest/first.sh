@@ -9,4 +9,4 @@ kexec -c -l /boot/bzImage --initrd=/boot/initrd --command-line="console=ttyS0,11
 echo "LOADED $(cat /sys/kernel/kexec_loaded)"
 sed -n 's/.*kexec_load: /LOAD /p' $trace/trace
 echo "REBOOT"
-kexec -e
+kexec -e -x	# there is no network to take down

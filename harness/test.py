@@ -1,0 +1,247 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Run the tests: test.py [--soak] [--only SUITE[,SUITE...]] [--guest PATTERN]
+
+Suites: unit, kunit, release, stock, nocontig, debug, off, arm64, series, check.
+PATTERN: a shell pattern; only guests of such a name are booted.
+"""
+
+import argparse
+import fnmatch
+import os
+import re
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import guest
+import initramfs
+import kernel
+import matrix
+from common import BUILD, JOBS, ROOT, Failure, locked, main, say, step
+from verdict import Outcome, failed_names, judge
+
+AT_A_TIME = min(2, JOBS)	# guests
+SLOWER = 4		# how much the debug kernel may take of each time limit
+KUNIT_COUNT = re.compile(r"Ran (\d+) tests: (.*)")
+KUNIT_CONFIG = "lib/kunit/kexec.kunitconfig"
+
+
+class Context:
+    """What the command line chose."""
+
+    def __init__(self, soak, pattern):
+        self.soak, self.pattern = soak, pattern
+
+
+#
+# In user space, and KUnit
+#
+
+def suite_unit(_):
+    log = BUILD / "log-unit.txt"
+    step("unit", ["make", "-C", "tests/unit", f"-j{JOBS}", "test",
+                  f"OUTPUT={BUILD / 'unit'}"], log, cwd=ROOT)
+    count = len(re.findall(r"^ok ", log.read_text(), re.M))
+    if not count:
+        raise Failure(f"no unit test ran, see {log}")
+    return Outcome(count)
+
+
+def kunit_command(what):
+    """kunit.py on our tree, with much of what is on by default left out."""
+    trim = (ROOT / "harness/configs/kunit.trim").read_text().splitlines()
+    return ["./tools/testing/kunit/kunit.py", what, "--arch=x86_64",
+            "--build_dir=obj-kunit", f"--kunitconfig={KUNIT_CONFIG}",
+            *(f"--kconfig_add={line}" for line in trim
+              if line and not line.startswith("#")),
+            f"--make_options=CC={kernel.compiler()}"]
+
+
+def kunit_outcome(text):
+    """From the line that kunit.py ends with."""
+    match = None
+    for match in KUNIT_COUNT.finditer(text):
+        pass
+    if not match or int(match[1]) == 0:
+        raise Failure("kunit.py ran no test")
+    counts = dict(part.split(": ") for part in match[2].split(", "))
+    bad = [f"KUnit: {key}: {value}" for key, value in counts.items()
+           if key in ("failed", "crashed", "errors")]
+    return Outcome(int(counts.get("passed", 0)),
+                   int(counts.get("skipped", 0)), bad)
+
+
+def suite_kunit(_):
+    """Built here first, for kunit.py shows no progress of its build."""
+    log = BUILD / "log-kunit.txt"
+    src = kernel.OURS
+    env = kernel.environment()
+    with locked(BUILD / ".lock"):
+        kernel.tree.ours()
+        step("kunit config", kunit_command("config"), log, cwd=src, env=env)
+        step("kunit build", ["make", "-C", src, "O=obj-kunit", f"-j{JOBS}",
+                             "ARCH=x86_64", f"CC={kernel.compiler()}", "all",
+                             "compile_commands.json"], log, mode="a", env=env)
+        command = [*kunit_command("run"), "--timeout=300", f"--jobs={JOBS}"]
+        done = subprocess.run(command, cwd=src, env={**os.environ, **env},
+                              capture_output=True, text=True)
+    text = done.stdout + done.stderr
+    with open(log, "a") as out:
+        out.write(text)
+    outcome = kunit_outcome(text)
+    if done.returncode and not outcome.problems:
+        outcome.problems.append(f"kunit.py ended with {done.returncode}")
+    return outcome
+
+
+#
+# Guests
+#
+
+def make_guest(spec, name, image, initrds):
+    """The Guest of a matrix entry, on one kernel."""
+    slower = SLOWER if name == "debug" else 1
+    keys = ("run", "mem", "cpus", "cpu", "append", "qemu")
+    return guest.Guest(
+        image, initrds["boot" if spec["boot"] else "plain"],
+        name=f"{name}-{spec['name']}", timeout=spec["timeout"] * slower,
+        **{key: spec[key] for key in keys})
+
+
+def report(lock, title, outcome, seconds, log=None):
+    with lock:
+        word = "FAIL" if outcome.problems else "ok"
+        say(f"  {word:5}{title:40}{seconds:6.1f} s  {outcome}")
+        for problem in outcome.problems:
+            say(f"        {problem}")
+        if outcome.problems and log:
+            say(f"        console: {log.relative_to(ROOT)}")
+
+
+def boot_all(name, context, judge_one):
+    """Boot all guests of one kernel, a few at a time; add up."""
+    kernel.build("release")		# headers for the programs, gen_init_cpio
+    image = kernel.build(name).image
+    # In /boot is the kernel under test itself.
+    boot = initramfs.build_boot(image)
+    initrds = {"plain": BUILD / "initrd", "boot": boot}
+    lock, total = threading.Lock(), Outcome()
+
+    def one(spec):
+        result = guest.boot(make_guest(spec, name, image, initrds))
+        outcome = judge_one(spec, result)
+        report(lock, f"{name}: {spec['name']}", outcome, result.seconds,
+               result.log)
+        return outcome
+
+    chosen = [spec for spec in matrix.guests(name, context.soak)
+              if fnmatch.fnmatch(spec["name"], context.pattern)]
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        for outcome in pool.map(one, chosen):
+            total.add(outcome)
+    if not chosen:
+        raise Failure(f"no guest to boot on the {name} kernel")
+    return total
+
+
+def suite_release(context):
+    return boot_all("release", context, judge)
+
+
+def suite_nocontig(context):
+    return boot_all("nocontig", context, judge)
+
+
+def suite_debug(context):
+    return boot_all("debug", context, judge)
+
+
+def judge_stock(_, result):
+    """On the stock kernel the tests of what is new have to fail, and no
+    other: each name that is as it should be is a test passed."""
+    rows = matrix.load(ROOT / "tools/testing/selftests/kexec/rows.py")
+    if not result.ended:
+        return Outcome(problems=[f"no END, ended by {result.reason}"])
+    wrong = rows.judge(failed_names(result))
+    return Outcome(0 if wrong else 1, 0, wrong)
+
+
+def suite_stock(context):
+    return boot_all("stock", context, judge_stock)
+
+
+#
+# Builds and checks
+#
+
+def suite_off(_):
+    kernel.build("off")
+    return Outcome(1)
+
+
+def suite_arm64(_):
+    kernel.build("arm64")
+    return Outcome(1)
+
+
+def script(name):
+    """A script of ours that ends with 0 or not: one test."""
+    log = BUILD / f"log-{name}.txt"
+    step(name, [ROOT / "harness" / name], log, cwd=ROOT)
+    return Outcome(1)
+
+
+def suite_check(_):
+    return script("check")
+
+
+SUITES = {
+    "unit": suite_unit, "release": suite_release, "kunit": suite_kunit,
+    "stock": suite_stock, "debug": suite_debug, "nocontig": suite_nocontig,
+    "off": suite_off, "arm64": suite_arm64, "check": suite_check,
+}
+
+
+def run_suite(name, context):
+    say(f"== {name}")
+    start = time.monotonic()
+    try:
+        outcome = SUITES[name](context)
+    except Failure as failure:
+        outcome = Outcome(problems=[f"{name}: {failure}"])
+        say(f"  FAIL {failure}")
+    say(f"== {name}: {outcome}, {time.monotonic() - start:.0f} s")
+    return outcome
+
+
+def arguments(args):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--soak", action="store_true")
+    parser.add_argument("--only", default=",".join(SUITES))
+    parser.add_argument("--guest", default="*")
+    options = parser.parse_args(args)
+    options.only = options.only.split(",")
+    if unknown := set(options.only) - set(SUITES):
+        raise Failure(f"no suite {', '.join(sorted(unknown))}; "
+                      f"there are {', '.join(SUITES)}")
+    return options
+
+
+def run(args):
+    options = arguments(args)
+    context = Context(options.soak, options.guest)
+    total = Outcome()
+    for name in options.only:
+        total.add(run_suite(name, context))
+    if total.problems:
+        say("\nWhat failed:")
+        for problem in total.problems:
+            say(f"  {problem}")
+    say(str(total))
+    return 1 if total.problems else 0
+
+
+if __name__ == "__main__":
+    main(run)
