@@ -240,11 +240,6 @@ static u64 find_payload_home(const struct kx_image *img, u64 size)
 	kx_die("no memory left for the payload");
 }
 
-bool kx_stock(void)
-{
-	return access("/sys/kernel/tracing/events/kexec", F_OK);
-}
-
 static void write_orders(struct kx_image *img, struct payload_desc *desc)
 {
 	unsigned int i;

@@ -60,6 +60,5 @@ long kx_image_jump(const struct kx_image *img);	/* -errno if it returns */
 void kx_image_free(struct kx_image *img);
 
 void kx_pattern(void *va, size_t len, u64 first);
-bool kx_stock(void);	/* is this not the kernel that these tests belong to? */
 
 #endif /* KEXEC_IMAGE_H */

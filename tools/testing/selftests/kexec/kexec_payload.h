@@ -34,6 +34,8 @@
 
 #ifndef __ASSEMBLER__
 
+#include <assert.h>
+
 typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
@@ -93,8 +95,8 @@ struct payload_desc {
 	u64 sum;
 };
 
-_Static_assert(sizeof(struct payload_desc) == PAYLOAD_DESC_SIZE,
-	       "the payload has no room for its descriptor");
+static_assert(sizeof(struct payload_desc) == PAYLOAD_DESC_SIZE,
+	      "the payload has no room for its descriptor");
 
 static inline u64 payload_desc_sum(const struct payload_desc *desc)
 {

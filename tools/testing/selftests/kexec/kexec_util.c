@@ -5,8 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <setjmp.h>
-#include <signal.h>
+#include <regex.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "kexec_util.h"
 
@@ -108,30 +108,36 @@ long kx_load32(u64 entry, unsigned long nr, const struct kx_seg *seg,
 	return ret;
 }
 
-/* What any kexec_load says to 17 segments, for one reason or another */
-static bool is_refusal(long ret)
+static long probe_native(void)
 {
-	return ret == -EINVAL || ret == -EPERM || ret == -EACCES;
+	return kx_load(0, 0, NULL, 0);
 }
 
-static sigjmp_buf no_compat;
-
-static void on_fault(int sig)
+static long probe_compat(void)
 {
-	siglongjmp(no_compat, sig);
+	return kx_load32_raw(0, 0, 0, 0);
 }
 
-/* Without IA32_EMULATION the instruction faults, or the call is not there. */
+/*
+ * Is the call there? Somebody without capabilities finds out: for him it neither
+ * does anything, nor counts, nor is logged. An instruction that is not there
+ * kills him.
+ */
+static bool is_there(long (*probe)(void))
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid)
+		_exit(setresuid(65534, 65534, 65534) || probe() != -EPERM);
+	waitpid(pid, &status, 0);
+	return !status;
+}
+
+/* Not without IA32_EMULATION */
 bool kx_have_compat(void)
 {
-	struct sigaction old, new = { .sa_handler = on_fault };
-	bool have = false;
-
-	sigaction(SIGSEGV, &new, &old);
-	if (!sigsetjmp(no_compat, 1))
-		have = is_refusal(kx_load32_raw(0, 17, 0, 0));
-	sigaction(SIGSEGV, &old, NULL);
-	return have;
+	return is_there(probe_compat);
 }
 
 long kx_unload(void)
@@ -155,7 +161,7 @@ const char *kx_unfit(void)
 		return "needs root";
 	if (kx_loaded() < 0)
 		return "this kernel has no kexec";
-	if (!is_refusal(kx_load(0, KEXEC_SEGMENT_MAX + 1, NULL, 0)))
+	if (!is_there(probe_native))
 		return "this kernel has no kexec_load";
 	return NULL;
 }
@@ -176,6 +182,11 @@ bool kx_demanded(const char *what)
 unsigned int kx_slowness(void)
 {
 	return access("/sys/kernel/debug/kmemleak", F_OK) ? 1 : 8;
+}
+
+bool kx_stock(void)
+{
+	return access(TRACING "events/kexec", F_OK);
 }
 
 int kx_loaded(void)
@@ -606,6 +617,24 @@ void kx_block_free(struct kx_blocker *b)
 /*
  * The kernel's log
  */
+
+/* @fmt makes an extended regular expression; case does not count. */
+bool kx_match(const char *line, const char *fmt, ...)
+{
+	char pattern[KX_LINE];
+	regex_t regex;
+	va_list args;
+	bool found;
+
+	va_start(args, fmt);
+	vsnprintf(pattern, sizeof(pattern), fmt, args);
+	va_end(args);
+	if (regcomp(&regex, pattern, REG_EXTENDED | REG_ICASE | REG_NOSUB))
+		kx_die("bad pattern: %s", pattern);
+	found = !regexec(&regex, line, 0, NULL, 0);
+	regfree(&regex);
+	return found;
+}
 
 int kx_log_open(void)
 {

@@ -66,6 +66,7 @@ const char *kx_unfit(void);	/* why no test can run here, or NULL */
 bool kx_destructive(void);	/* was the user willing to lose this boot? */
 bool kx_demanded(const char *what);	/* a guest for @what must not skip it */
 unsigned int kx_slowness(void);	/* how much longer things may take here */
+bool kx_stock(void);		/* is it the kexec that ours is compared to? */
 int kx_loaded(void);		/* /sys/kernel/kexec_loaded */
 
 long kx_read_number(const char *path);	/* LONG_MIN when it can't be read */
@@ -139,6 +140,7 @@ bool kx_uffd_register(int uffd, void *va, size_t size);
 
 #define KX_LINE 1024
 
+bool kx_match(const char *line, const char *fmt, ...) __printf(2, 3);
 int kx_log_open(void);				/* at its end */
 bool kx_log_next(int fd, char line[KX_LINE]);	/* next line of kexec's own */
 unsigned int kx_log_count(int fd);		/* read all, count kexec's */
