@@ -6,6 +6,7 @@ release goes to build/, debug and stock to build-debug/ and build-stock/, the
 others to build/off and so on: bzImage, vmlinux and .config.
 """
 
+import functools
 import os
 import shutil
 import subprocess
@@ -35,6 +36,10 @@ class Variant:
         return self.src / self.obj
 
     @property
+    def config(self):
+        return self.out / ".config"
+
+    @property
     def image(self):
         return self.out / ("bzImage" if self.arch == "x86_64" else "vmlinux")
 
@@ -48,6 +53,8 @@ VARIANTS = {
                         obj="obj-nocontig"),
     "arm64": Variant(BUILD / "arm64", ("arm64",), obj="obj-arm64",
                      arch="arm64", cross="aarch64-linux-gnu-"),
+    # Configured by kunit.py, from the release's .config
+    "kunit": Variant(BUILD / "kunit", (), obj="obj-kunit", seeded=True),
 }
 
 
@@ -146,8 +153,9 @@ def deliver(variant):
                       (variant.objects / source).read_bytes())
 
 
+@functools.cache
 def build(name):
-    """Bring one kernel up to date; return its Variant."""
+    """Bring one kernel up to date, once in a run; return its Variant."""
     variant = VARIANTS[name]
     log = variant.out / "log-kernel.txt"
     with locked(BUILD / ".lock"):
@@ -155,7 +163,7 @@ def build(name):
         seed(variant)
         configure(variant, variant.out / "log-config.txt")
         goal = ["all"] if variant.arch == "x86_64" else ["vmlinux"]
-        took = step(f"kernel ({name})", make(variant, *goal), log,
+        took = step(f"{name} kernel", make(variant, *goal), log,
                     env=environment())
         if name == "release":
             step("headers", make(variant, "headers"), log, mode="a",
@@ -167,7 +175,7 @@ def build(name):
 
 def run(args):
     name = args[0] if args else os.environ.get("CONFIG") or "release"
-    if len(args) > 1 or name not in VARIANTS:
+    if len(args) > 1 or not (name in VARIANTS and VARIANTS[name].fragments):
         raise Failure(__doc__)
     build(name)
 

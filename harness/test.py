@@ -50,12 +50,14 @@ def suite_unit(_):
 
 
 def kunit_command(what):
-    """kunit.py on our tree, with much of what is on by default left out."""
-    trim = (ROOT / "harness/configs/kunit.trim").read_text().splitlines()
+    """kunit.py on our tree. It is told the whole configuration of the release
+    kernel, whose objects are at hand: the tests see what users run, and little
+    is left to build."""
+    config = kernel.settings(kernel.VARIANTS["release"].config.read_text())
     return ["./tools/testing/kunit/kunit.py", what, "--arch=x86_64",
             "--build_dir=obj-kunit", f"--kunitconfig={KUNIT_CONFIG}",
-            *(f"--kconfig_add={line}" for line in trim
-              if line and not line.startswith("#")),
+            *(f"--kconfig_add={name}={value or 'n'}"
+              for name, value in config.items() if "KUNIT" not in name),
             f"--make_options=CC={kernel.compiler()}"]
 
 
@@ -76,14 +78,14 @@ def kunit_outcome(text):
 def suite_kunit(_):
     """Built here first, for kunit.py shows no progress of its build."""
     log = BUILD / "log-kunit.txt"
-    src = kernel.OURS
-    env = kernel.environment()
+    kernel.build("release")
+    variant = kernel.VARIANTS["kunit"]
+    src, env = variant.src, kernel.environment()
     with locked(BUILD / ".lock"):
-        kernel.tree.ours()
+        kernel.seed(variant)
         step("kunit config", kunit_command("config"), log, cwd=src, env=env)
-        step("kunit build", ["make", "-C", src, "O=obj-kunit", f"-j{JOBS}",
-                             "ARCH=x86_64", f"CC={kernel.compiler()}", "all",
-                             "compile_commands.json"], log, mode="a", env=env)
+        step("kunit build", kernel.make(variant, "all", "compile_commands.json"),
+             log, mode="a", env=env)
         command = [*kunit_command("run"), "--timeout=300", f"--jobs={JOBS}"]
         done = subprocess.run(command, cwd=src, env={**os.environ, **env},
                               capture_output=True, text=True)
