@@ -39,19 +39,9 @@ struct plan {
  * Addresses and sizes
  */
 
-static u64 number(const char *text)
-{
-	static const char units[] = "KMG";
-	char *end;
-	u64 value = strtoull(text, &end, 0);
-	const char *unit = *end ? strchr(units, *end) : NULL;
-
-	return unit ? value << 10 * (unit - units + 1) : value;
-}
-
 static u64 argument(struct plan *plan, u64 otherwise)
 {
-	return *plan->args ? number(*plan->args++) : otherwise;
+	return *plan->args ? kx_size(*plan->args++) : otherwise;
 }
 
 /* The largest range of memory below 4 GiB */
@@ -61,6 +51,22 @@ static struct kx_range low_ram(void)
 
 	kx_system_ram(&ram);
 	return kx_largest(&ram, 4 * KX_GIB);
+}
+
+/* The range that an address is in, its whole pages */
+static struct kx_range ram_around(u64 at)
+{
+	struct kx_ranges ram;
+	size_t i;
+
+	kx_system_ram(&ram);
+	for (i = 0; i < ram.nr; i++)
+		if (at >= ram.v[i].start && at < ram.v[i].end)
+			return (struct kx_range){
+				kx_page_up(ram.v[i].start),
+				ram.v[i].end & KX_PAGE_MASK,
+			};
+	kx_die("%#lx is no memory", at);
 }
 
 /* Somewhere in the middle, at no round address */
@@ -198,22 +204,16 @@ static void plan_kernel(struct plan *plan)
 static void plan_allocator(struct plan *plan)
 {
 	struct kx_range zone = kx_allocator_zone();
+	struct kx_range ram = ram_around(zone.start);
 	u64 size = argument(plan, 64 * KX_MIB);
-	struct kx_ranges ram;
-	u64 mem = (zone.start + zone.end) / 2 & KX_PAGE_MASK;
-	size_t i;
+	u64 mem = (zone.start + zone.end) / 2;
 
-	kx_system_ram(&ram);
-	for (i = 0; i < ram.nr; i++) {
-		if (mem < ram.v[i].start || mem >= ram.v[i].end)
-			continue;
-		mem -= size / 2 < mem - ram.v[i].start ? size / 2 : 0;
-		if (mem + size > ram.v[i].end)
-			mem = (ram.v[i].end - size) & KX_PAGE_MASK;
-	}
-	if (!kx_contains(&ram, mem, mem + size))
+	if (size > ram.end - ram.start)
 		kx_die("nothing of %#lx bytes where memory comes from", size);
-	whole(plan, mem, size);
+	mem = mem > ram.start + size / 2 ? mem - size / 2 : ram.start;
+	if (mem + size > ram.end)
+		mem = ram.end - size;
+	whole(plan, mem & KX_PAGE_MASK, size);
 	plan->some_home = true;
 }
 
@@ -268,35 +268,43 @@ static void plan_zero_only(struct plan *plan)
 	kx_image_add(&plan->img, mem + 2 * KX_PAGE, 96 * KX_MIB, 0);
 }
 
+static void add_zeros(struct plan *plan, u64 start, u64 end)
+{
+	start = kx_page_up(start);
+	end &= KX_PAGE_MASK;
+	if (start < end)
+		kx_image_add(&plan->img, start, end - start, 0);
+}
+
 /*
  * Zeros where the staged content is: they must be written after all moves. The
  * content goes over the kernel, so that some of it cannot be in place.
  */
 static void plan_zero_over_allocator(struct plan *plan)
 {
-	struct kx_range ram = low_ram();
 	struct kx_range zone = kx_allocator_zone();
-	u64 start = (zone.start - 32 * KX_MIB) & KX_PAGE_MASK;
-	u64 end = kx_page_up(zone.end + 32 * KX_MIB);
+	struct kx_range ram = ram_around(zone.start), kernel;
+	u64 margin = 32 * KX_MIB;
 
 	plan_kernel(plan);
-	if (start < plan->img.seg[0].mem + plan->img.seg[0].memsz)
-		start = plan->img.seg[0].mem + plan->img.seg[0].memsz;
-	if (zone.start >= ram.start && zone.start < ram.end && end > ram.end)
-		end = ram.end;
-	kx_image_add(&plan->img, start, end - start, 0);
+	kernel.start = plan->img.seg[0].mem;
+	kernel.end = kernel.start + plan->img.seg[0].memsz;
+	zone.start = zone.start > ram.start + margin ? zone.start - margin : ram.start;
+	zone.end = zone.end + margin < ram.end ? zone.end + margin : ram.end;
+	/* On both sides of the kernel, if it is in the middle of it */
+	add_zeros(plan, zone.start, zone.end < kernel.start ? zone.end : kernel.start);
+	add_zeros(plan, zone.start > kernel.end ? zone.start : kernel.end, zone.end);
 }
 
-/* As much as can be: content @first, zeros nearly everywhere else */
+/* As much as can be: content first, then zeros nearly up to the end */
 static void plan_flood(struct plan *plan)
 {
 	struct kx_range ram = low_ram();
-	u64 content = argument(plan, (ram.end - ram.start) * 6 / 10);
+	u64 size = (ram.end - ram.start) * 9 / 10 & KX_PAGE_MASK;
+	u64 content = argument(plan, size * 6 / 10) & KX_PAGE_MASK;
 
-	content &= KX_PAGE_MASK;
 	kx_image_add(&plan->img, ram.start, content, content);
-	kx_image_add(&plan->img, ram.start + content,
-		     ram.end - ram.start - content - KX_MIB, 0);
+	kx_image_add(&plan->img, ram.start + content, size - content, 0);
 }
 
 static void plan_big(struct plan *plan)
@@ -418,12 +426,12 @@ static void plan_entry_outside(struct plan *plan)
 static void enter_hidden(struct plan *plan)
 {
 	u64 at = (hidden_ram().start + 2 * KX_MIB) & KX_PAGE_MASK;
-	char *va = kx_phys_map(at, KX_PAGE);
+	char code[14];
 
-	if (!va)
-		kx_die("no /dev/mem");
-	write_jump(va + 0xff2, plan->img.payload);
+	write_jump(code, plan->img.payload);
 	plan->img.entry = at + 0xff2;
+	if (!kx_phys_write(plan->img.entry, code, sizeof(code)))
+		kx_die("cannot write to %#lx", at);
 }
 
 static void plan_entry_hidden(struct plan *plan)
@@ -537,39 +545,32 @@ static void plan_fault_gp(struct plan *plan)
 static bool is_move(const u64 *move, const struct kx_seg *seg,
 		    const struct kx_ranges *ram)
 {
-	void *page;
-	bool same;
+	static char page[KX_PAGE];
 
 	if (move[0] != seg->mem || !move[2] || move[2] > seg->memsz ||
 	    (move[1] | move[2]) % KX_PAGE ||
 	    !kx_contains(ram, move[1], move[1] + move[2]))
 		return false;
-	page = kx_phys_map(move[1], KX_PAGE);
-	same = page && !memcmp(page, seg->buf, KX_PAGE);
-	if (page)
-		kx_phys_unmap(page, KX_PAGE);
-	return same;
+	return kx_phys_read(move[1], page, KX_PAGE) &&
+	       !memcmp(page, seg->buf, KX_PAGE);
 }
 
-/* Damage all records of a move to the segment's beginning. */
+/* Damage the records of a move to the segment's beginning, in one page. */
 static unsigned int damage_moves(const struct kx_seg *seg, u64 source,
-				 struct kx_range in)
+				 const struct kx_ranges *ram, u64 at)
 {
-	u64 size = in.end - in.start, i;
-	u64 *words = kx_phys_map(in.start, size);
-	unsigned int found = 0;
-	struct kx_ranges ram;
+	u64 words[KX_PAGE / 8];
+	unsigned int found = 0, i;
 
-	if (!words)
-		kx_die("no /dev/mem at %#lx", in.start);
-	kx_system_ram(&ram);
-	for (i = 0; i + 3 <= size / 8; i++) {
-		if (words[i] != seg->mem || !is_move(words + i, seg, &ram))
+	if (!kx_phys_read(at, words, KX_PAGE))
+		return 0;
+	for (i = 0; i + 3 <= KX_PAGE / 8; i++) {
+		if (words[i] != seg->mem || !is_move(words + i, seg, ram))
 			continue;
-		words[i + 1] = source;
+		if (!kx_phys_write(at + 8 * (i + 1), &source, 8))
+			kx_die("cannot write to %#lx", at);
 		found++;
 	}
-	kx_phys_unmap(words, size);
 	return found;
 }
 
@@ -578,14 +579,13 @@ static void damage_all_moves(struct plan *plan, u64 source)
 	unsigned int found = 0;
 	struct kx_ranges ram;
 	size_t i;
+	u64 at;
 
 	kx_system_ram(&ram);
-	for (i = 0; i < ram.nr; i++) {
-		ram.v[i].start = kx_page_up(ram.v[i].start);
-		ram.v[i].end &= KX_PAGE_MASK;
-		if (ram.v[i].start >= KX_MIB)
-			found += damage_moves(&plan->img.seg[0], source, ram.v[i]);
-	}
+	for (i = 0; i < ram.nr; i++)
+		for (at = kx_page_up(ram.v[i].start);
+		     at + KX_PAGE <= ram.v[i].end; at += KX_PAGE)
+			found += damage_moves(&plan->img.seg[0], source, &ram, at);
 	printf("JUMP damaged_moves=%u\n", found);
 	if (!found)
 		kx_die("found nothing of the stub's to damage");
@@ -618,6 +618,7 @@ static const struct jump_case {
 	void (*plan)(struct plan *plan);
 	const char *what;
 } cases[] = {
+	{ "loaded", NULL, "what another program has loaded" },
 	{ "single", plan_single, "nothing but the payload" },
 	{ "page", plan_page, "one page" },
 	{ "at", plan_at, "[address [size]]" },
@@ -670,7 +671,8 @@ static void check_stats(const struct plan *plan)
 	       s.runs);
 	printf(" content=%lu home=%lu move=%lu zero=%lu", s.content, s.home,
 	       s.move, s.zero);
-	printf(" load_ns=%lu\n", s.check_ns + s.place_ns + s.fill_ns + s.seal_ns);
+	printf(" check_ns=%lu place_ns=%lu fill_ns=%lu seal_ns=%lu\n",
+	       s.check_ns, s.place_ns, s.fill_ns, s.seal_ns);
 	if (plan->all_moves && s.move + payload < s.content)
 		kx_die("memory that the kernel does not have is in use");
 	if (plan->some_moves && !s.move)
@@ -697,8 +699,26 @@ static const struct jump_case *find_case(const char *name)
 	kx_die("there is no case %s", name);
 }
 
+static void load(struct plan *plan, const struct jump_case *this)
+{
+	long ret;
+
+	this->plan(plan);
+	kx_image_finish(&plan->img, plan->payload);
+	if (plan->before)
+		plan->before(plan);
+	kx_trace_on("kexec/kexec_load", NULL);
+	ret = kx_image_load(&plan->img, 0);
+	if (ret)
+		kx_die("kexec_load: %s", strerror(-ret));
+	check_stats(plan);
+	if (plan->after)
+		plan->after(plan);
+}
+
 int main(int argc, char **argv)
 {
+	const struct jump_case *this;
 	static struct plan plan;
 	const char *unfit;
 	long ret;
@@ -712,17 +732,9 @@ int main(int argc, char **argv)
 		kx_die("%s", unfit);
 	plan.args = argv + 2;
 	kx_image_init(&plan.img, 1);
-	find_case(argv[1])->plan(&plan);
-	kx_image_finish(&plan.img, plan.payload);
-	if (plan.before)
-		plan.before(&plan);
-	kx_trace_on("kexec/kexec_load", NULL);
-	ret = kx_image_load(&plan.img, 0);
-	if (ret)
-		kx_die("kexec_load: %s", strerror(-ret));
-	check_stats(&plan);
-	if (plan.after)
-		plan.after(&plan);
+	this = find_case(argv[1]);
+	if (this->plan)
+		load(&plan, this);
 	ret = kx_image_jump(&plan.img);
 	kx_die("reboot: %s", strerror(-ret));
 }

@@ -191,14 +191,16 @@ static u64 free_bytes(void)
 static void *sample(void *data)
 {
 	struct sampler *s = data;
+	bool last;
 	u64 now;
 
-	while (!__atomic_load_n(&s->stop, __ATOMIC_RELAXED)) {
+	do {
+		last = __atomic_load_n(&s->stop, __ATOMIC_ACQUIRE);
 		now = free_bytes();
 		if (now < s->least)
 			s->least = now;
 		usleep(500);
-	}
+	} while (!last);
 	return NULL;
 }
 
@@ -211,7 +213,7 @@ static void sampler_start(struct sampler *s)
 
 static u64 sampler_stop(struct sampler *s)
 {
-	__atomic_store_n(&s->stop, true, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->stop, true, __ATOMIC_RELEASE);
 	pthread_join(s->thread, NULL);
 	return s->least;
 }
@@ -278,6 +280,30 @@ static void bench_jump(char **args)
 	buffer_put(&buf);
 	img.seg[0].buf = NULL;
 	kx_die("reboot: %s", strerror(-kx_image_jump(&img)));
+}
+
+/*
+ * What is compared
+ */
+
+static void show(const char *path, const char *key)
+{
+	FILE *file = fopen(path, "r");
+	char line[1024] = "";
+
+	if (!file)
+		kx_die("cannot read %s", path);
+	while (fgets(line, sizeof(line), file) && strncmp(line, key, strlen(key)))
+		;
+	fclose(file);
+	printf("MACHINE %s", line);
+}
+
+static void bench_machine(char **args)
+{
+	(void)args;
+	show("/proc/version", "Linux version");
+	show("/proc/cpuinfo", "model name");
 }
 
 /*
@@ -355,6 +381,7 @@ static const struct bench {
 	{ "memory", 2, bench_memory, "MIB WHERE" },
 	{ "jump", 3, bench_jump, "MIB WHERE once|twice" },
 	{ "biggest", 0, bench_biggest, "" },
+	{ "machine", 0, bench_machine, "" },
 	{}
 };
 
@@ -388,6 +415,8 @@ int main(int argc, char **argv)
 	unfit = kx_unfit();
 	if (unfit)
 		kx_die("%s", unfit);
+	if (kx_unload())
+		kx_die("does not unload");
 	kx_trace_on("kexec/kexec_load", NULL);
 	bench->run(argv + 2);
 	return 0;

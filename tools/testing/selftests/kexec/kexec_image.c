@@ -51,8 +51,8 @@ static void *eager_source(u64 bufsz, u64 first, unsigned int skew)
  * come back if somebody should ask for them again.
  */
 
-#define CHUNK (256 * 1024UL)
-#define CHUNKS 32
+#define CHUNK (2 * KX_MIB)
+#define CHUNKS 6
 
 struct lazy_job {
 	int uffd;
@@ -191,16 +191,16 @@ void kx_image_add(struct kx_image *img, u64 mem, u64 memsz, u64 bufsz)
 bool kx_image_keep(struct kx_image *img, u64 start, u64 end)
 {
 	u64 first = ~img->seed + start * PAYLOAD_STEP;
-	void *va = kx_phys_map(start, end - start);
+	void *va = kx_alloc(end - start);
+	bool ok;
 
-	if (!va)
-		return false;
 	kx_pattern(va, end - start, first);
-	kx_phys_unmap(va, end - start);
+	ok = kx_phys_write(start, va, end - start);
+	kx_free(va, end - start);
 	img->range[img->nr_ranges++] = (struct payload_range){
 		start, end, end, first,
 	};
-	return true;
+	return ok;
 }
 
 static u64 blob_number(unsigned int offset)

@@ -166,15 +166,35 @@ const char *kx_unfit(void)
 	return NULL;
 }
 
-/* The kernel hands words of its command line with a = to init's environment. */
+/* From the environment, or a word of the kernel's command line */
+static const char *setting(const char *name)
+{
+	static char line[8192];
+	const char *found = getenv(name);
+	FILE *file = found ? NULL : fopen("/proc/cmdline", "r");
+	char *word;
+
+	if (!file)
+		return found;
+	if (!fgets(line, sizeof(line), file))
+		line[0] = 0;
+	fclose(file);
+	line[strcspn(line, "\n")] = 0;
+	for (word = strtok(line, " "); word; word = strtok(NULL, " "))
+		if (!strncmp(word, name, strlen(name)) &&
+		    word[strlen(name)] == '=')
+			return word + strlen(name) + 1;
+	return NULL;
+}
+
 bool kx_destructive(void)
 {
-	return getenv("KEXEC_TEST_DESTRUCTIVE");
+	return setting("KEXEC_TEST_DESTRUCTIVE");
 }
 
 bool kx_demanded(const char *what)
 {
-	const char *list = getenv("KEXEC_TEST_DEMANDS");
+	const char *list = setting("KEXEC_TEST_DEMANDS");
 
 	return list && strstr(list, what);
 }
@@ -194,6 +214,16 @@ int kx_loaded(void)
 	long value = kx_read_number("/sys/kernel/kexec_loaded");
 
 	return value == LONG_MIN ? -1 : value;
+}
+
+u64 kx_size(const char *text)
+{
+	static const char units[] = "KMG";
+	char *end;
+	u64 value = strtoull(text, &end, 0);
+	const char *unit = *end ? strchr(units, *end) : NULL;
+
+	return unit ? value << 10 * (unit - units + 1) : value;
 }
 
 long kx_read_number(const char *path)
@@ -328,6 +358,28 @@ void kx_firmware_map(const char *type, struct kx_ranges *out)
 	}
 	if (dir)
 		closedir(dir);
+}
+
+/*
+ * The firmware's map as the log shows it: sysfs adds what is plugged in later.
+ * Empty if the log doesn't go back as far as that.
+ */
+void kx_boot_map(struct kx_ranges *out)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	unsigned long start, last;
+	char record[8192], *text;
+	ssize_t len;
+
+	out->nr = 0;
+	while ((len = read(fd, record, sizeof(record) - 1)) > 0 || errno == EPIPE) {
+		record[len > 0 ? len : 0] = 0;
+		text = strstr(record, "BIOS-e820: [mem ");
+		if (text && sscanf(text, "BIOS-e820: [mem %li-%li]",
+				   (long *)&start, (long *)&last) == 2)
+			add_range(out, start, last);
+	}
+	close(fd);
 }
 
 bool kx_contains(const struct kx_ranges *r, u64 start, u64 end)
@@ -496,21 +548,27 @@ struct kx_range kx_allocator_zone(void)
 	return zone;
 }
 
-void *kx_phys_map(u64 phys, size_t len)
+/*
+ * With PAT, memory that the kernel uses can't be mapped by way of /dev/mem, but
+ * it can be read and written.
+ */
+static int dev_mem(void)
 {
-	int fd = open("/dev/mem", O_RDWR);
-	void *va;
+	static int fd = -1;
 
 	if (fd < 0)
-		return NULL;
-	va = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, phys);
-	close(fd);
-	return va == MAP_FAILED ? NULL : va;
+		fd = open("/dev/mem", O_RDWR | O_CLOEXEC);
+	return fd;
 }
 
-void kx_phys_unmap(void *va, size_t len)
+bool kx_phys_read(u64 phys, void *to, size_t len)
 {
-	munmap(va, len);
+	return pread(dev_mem(), to, len, phys) == (ssize_t)len;
+}
+
+bool kx_phys_write(u64 phys, const void *from, size_t len)
+{
+	return pwrite(dev_mem(), from, len, phys) == (ssize_t)len;
 }
 
 /* MAP_32BIT means the second GiB, so it can't be had for very much. */

@@ -69,6 +69,7 @@ unsigned int kx_slowness(void);	/* how much longer things may take here */
 bool kx_stock(void);		/* is it the kexec that ours is compared to? */
 int kx_loaded(void);		/* /sys/kernel/kexec_loaded */
 
+u64 kx_size(const char *text);	/* with a suffix K, M or G, or none */
 long kx_read_number(const char *path);	/* LONG_MIN when it can't be read */
 int kx_write_file(const char *path, const char *text);	/* 0 or -errno */
 bool kx_cpu_flag(const char *flag);
@@ -98,6 +99,7 @@ struct kx_ranges {
 void kx_iomem(const char *name, struct kx_ranges *out);
 void kx_system_ram(struct kx_ranges *out);
 void kx_firmware_map(const char *type, struct kx_ranges *out);
+void kx_boot_map(struct kx_ranges *out);
 bool kx_contains(const struct kx_ranges *r, u64 start, u64 end);
 bool kx_touches(const struct kx_ranges *r, u64 start, u64 end);
 u64 kx_total(const struct kx_ranges *r);
@@ -109,8 +111,8 @@ bool kx_free_again(unsigned long kb, unsigned long tolerance);
 u64 kx_phys(const void *va);	/* of a present page; 0 if unknown */
 struct kx_range kx_allocator_zone(void);	/* where free pages come from */
 
-void *kx_phys_map(u64 phys, size_t len);	/* NULL if impossible */
-void kx_phys_unmap(void *va, size_t len);
+bool kx_phys_read(u64 phys, void *to, size_t len);	/* by /dev/mem */
+bool kx_phys_write(u64 phys, const void *from, size_t len);
 
 void *kx_alloc(size_t size);		/* zeroed, and below 4 GiB if small */
 void kx_free(void *va, size_t size);
