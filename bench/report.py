@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The table of bench.py, and RESULTS.md around it."""
+
+import re
+import statistics
+import subprocess
+import time
+from dataclasses import dataclass
+
+from common import BUILD
+
+TEXT = """\
+<!-- SPDX-License-Identifier: GPL-2.0 -->
+# Stock kexec and ours, side by side
+
+Written by `make bench` on {date}, in {minutes:.0f} minutes:
+
+- kernel: {release}, both with the same config, built by {gcc}
+- guest: {qemu}, {cpu},
+  `-accel {accel} -cpu {model} -smp 2 {options}`, booted with `{append}`
+
+Each figure is the median of as many guests as "runs" says, stock and ours
+booted in turn; where one run of stock takes more than {slow} s it has fewer.
+"in place" is the part of our image that need not be moved at the jump. Limits
+are of ours/stock, or where it says so of ours.
+
+Under TCG seconds mean little, and ratios much: other hosts have other seconds.
+`bench/bench.py --rows PATTERN` repeats the rows whose name has the pattern.
+
+{table}
+
+What the rows are:
+
+- load: kexec_load(2) of one segment, from a buffer of the same size that is in
+  memory. "low" is 0x10235000; the allocator hands out other memory first. "top"
+  ends where memory does (less 53 pages and up to 2 MiB). "across the
+  allocator's zone" has in its middle what the allocator has just handed out.
+- memory: kept is what is less free after the load, with the buffer released;
+  peak is how much less was free at one time during the load.
+- reboot to payload: TSC cycles from before reboot(2) to the first instruction
+  of what was loaded, which then verifies every byte. In place: loaded once.
+  Moved: loaded twice, so that the destination was taken by the first image.
+- largest image: 16 segments side by side from 1 MiB up, from one buffer of a
+  sixteenth of the size, by bisection in steps of 4 MiB.
+"""
+
+SCALING = re.compile(r"load (64|1024) MiB, (.*)")
+SCALING_LIMIT = 1.2
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the table, all text."""
+    name: str
+    mem: str
+    stock: str
+    ours: str
+    unit: str
+    ratio: str
+    limit: str
+    verdict: str
+    home: str
+    runs: str
+
+    HEADS = ("what", "guest", "stock", "ours", "unit", "ours/stock", "limit",
+             "verdict", "in place", "runs stock/ours")
+
+    def cells(self):
+        return (self.name, self.mem, self.stock, self.ours, self.unit,
+                self.ratio, self.limit, self.verdict, self.home, self.runs)
+
+
+def number(value):
+    return f"{value:.0f}" if value >= 100 else f"{value:.3f}"
+
+
+def judge(value, limit, at_least=False):
+    if limit is None:
+        return ""
+    if at_least:
+        return "ok" if value >= limit else "too small"
+    return "ok" if value <= limit else "too slow"
+
+
+def row_line(figures):
+    row, (stock, ours) = figures.row, figures.medians
+    limit, verdict = "", ""
+    if row.limit is not None:
+        limit = f"{'>=' if row.at_least else '<='} {row.limit:g}"
+        verdict = judge(ours / stock, row.limit, row.at_least)
+    elif row.own_limit is not None:
+        limit = f"ours <= {row.own_limit:g}"
+        verdict = judge(ours, row.own_limit).replace("slow", "much")
+    home = f"{statistics.mean(figures.home):.0%}" if figures.home else ""
+    return Line(row.name, row.mem, number(stock), number(ours), row.unit,
+                number(ours / stock), limit, verdict, home,
+                f"{len(figures.stock)}/{len(figures.ours)}")
+
+
+def scaling_line(where, small, large):
+    """Cost per MiB of the large image over that of the small one."""
+    stock, ours = (large / 1024 / (small / 64) for small, large
+                   in zip(small.medians, large.medians))
+    return Line(f"cost per MiB, 1024 over 64 MiB, {where}", "6G", number(stock),
+                number(ours), "ratio", number(ours / stock),
+                f"ours <= {SCALING_LIMIT}", judge(ours, SCALING_LIMIT), "", "")
+
+
+def lines(measured):
+    """A line for each row, and those that two rows make together."""
+    pairs = {}
+    for figures in measured:
+        match = SCALING.fullmatch(figures.row.name)
+        if match:
+            pairs.setdefault(match[2], {})[match[1]] = figures
+    scaling = [scaling_line(where, sizes["64"], sizes["1024"])
+               for where, sizes in pairs.items() if len(sizes) == 2]
+    return [row_line(figures) for figures in measured] + scaling
+
+
+def brief(figures):
+    line = row_line(figures)
+    both = [f"{name} {' '.join(map(number, values))}" for name, values
+            in (("stock", figures.stock), ("ours", figures.ours))]
+    return (f"{line.name} ({line.mem}): {line.ratio} {line.limit} "
+            f"{line.verdict} [{line.unit}: {'; '.join(both)}]")
+
+
+def table(found):
+    rows = [Line.HEADS, *(line.cells() for line in found)]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    text = ["| " + " | ".join(cell.ljust(width) for cell, width
+                              in zip(row, widths)) + " |" for row in rows]
+    text.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(text)
+
+
+def compiler():
+    config = (BUILD / ".config").read_text()
+    return re.search(r'CONFIG_CC_VERSION_TEXT="(.*)"', config)[1]
+
+
+def qemu_version():
+    said = subprocess.run(["qemu-system-x86_64", "--version"],
+                          capture_output=True, text=True, check=True).stdout
+    return said.splitlines()[0]
+
+
+def write(path, found, machines, settings):
+    """machines: what the guests said of themselves, stock and ours."""
+    releases = {said[0].split()[2] for said in machines}
+    cpus = {said[1].split(":")[1].strip() for said in machines}
+    path.write_text(TEXT.format(
+        date=time.strftime("%Y-%m-%d", time.gmtime()), table=table(found),
+        release=" and ".join(sorted(releases)), gcc=compiler(),
+        qemu=qemu_version(), cpu=" and ".join(sorted(cpus)), **settings))
