@@ -130,16 +130,27 @@ def configure(variant, log):
         old.replace(config)
 
 
+def move_commands(release, folder, variant):
+    """The host tools' command files have absolute paths; were objtool built
+    again, so would be all that it has looked at. Their times stay."""
+    for path in (folder / "tools").rglob(".*.cmd"):
+        stat, text = path.stat(), path.read_text()
+        text = text.replace(f"{release.objects}/", f"{variant.objects}/")
+        path.write_text(text.replace(f"{release.src}/", f"{variant.src}/"))
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
 def seed(variant):
     """Objects of the release, where there are any: less is left to build."""
-    release = VARIANTS["release"].objects
+    release = VARIANTS["release"]
     if not variant.seeded or (variant.objects / "vmlinux").exists() \
-            or not (release / "vmlinux").exists():
+            or not (release.objects / "vmlinux").exists():
         return
     fresh = variant.src / f"{variant.obj}.new"
     for folder in (fresh, variant.objects):
         shutil.rmtree(folder, ignore_errors=True)
-    subprocess.run(["cp", "-a", release, fresh], check=True)
+    subprocess.run(["cp", "-a", release.objects, fresh], check=True)
+    move_commands(release, fresh, variant)
     fresh.rename(variant.objects)
 
 
