@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The virtual machines that the tests of this folder are run in.
+
+GUESTS is a list of dicts. What a machine is: name, mem, cpus, cpu, qemu (more
+arguments), append (words of the kernel's command line). What it is to do: run
+(programs with their arguments after colons), expect (how it has to end),
+console (a pattern that one line of its console has to match), nmi (true: NMIs
+are injected from the jump on), timeout (seconds). When: kernels (release, debug,
+nocontig, stock), soak (true: only in the long matrix).
+
+The tests only dare what may cost them the machine when the command line says
+so, and KEXEC_TEST_DEMANDS names what they must not skip for want of it.
+"""
+
+CPU = "max,-erms,-fsrm"			# 5-level page tables
+CPU_4LEVEL = f"{CPU},-la57"
+DARE = "KEXEC_TEST_DESTRUCTIVE=1"
+ALL = ("release", "nocontig", "debug")
+
+# Memory that the kernel is told to leave alone; the firmware's map has it.
+HIDDEN = "memmap=64M$0x10000000"
+# A memory module that is not in the firmware's map.
+DIMM = ("-object", "memory-backend-ram,id=ram1,size=256M",
+        "-device", "pc-dimm,id=dimm1,memdev=ram1")
+
+ERRNO = "kexec_load_errno"
+DEMANDS = "compat,userns,hole,vga,ebda,reserved,all,trace"
+
+HEX = "0x[0-9a-f]+"
+
+
+def guest(name, *run, append="", demands="", **keys):
+    words = [DARE, append, demands and f"KEXEC_TEST_DEMANDS={demands}"]
+    return {"name": name, "run": run, "cpu": CPU, "mem": "1G", "cpus": 2,
+            "append": " ".join(filter(None, words)), **keys}
+
+
+def jump(case, mem="512M", cpus=1, name=None, before=(), **keys):
+    """A guest that ends in the payload, which verifies what it finds."""
+    return guest(name or f"jump-{case.replace(':', '-')}", *before,
+                 f"jump:{case}", mem=mem, cpus=cpus,
+                 **{"expect": "payload", **keys})
+
+
+def exception(case, vector, rip=HEX, error="0x0", cr2=HEX):
+    """A jump that goes wrong: one line on the console, and a reset."""
+    return jump(case, expect="reset", console=(
+        f"^kexec: exception 0x{vector:x}, RIP {rip}, "
+        f"error code {error}, CR2 {cr2}: resetting$"))
+
+
+#
+# What the calls answer
+#
+
+ANSWERS = [
+    guest("errno", ERRNO, demands=DEMANDS + ",free"),
+    guest("errno-stock", ERRNO, demands=DEMANDS + ",free", timeout=600,
+          kernels=("stock",)),
+    guest("errno-debug", ERRNO, demands=DEMANDS, mem="2G", timeout=300,
+          kernels=("debug",)),
+    guest("errno-nocontig", ERRNO, demands=DEMANDS, kernels=("nocontig",)),
+    guest("errno-hidden", f"{ERRNO}:-t:row12_hidden", append=HIDDEN,
+          demands="hidden"),
+    guest("errno-mem", f"{ERRNO}:-t:row12_hidden", append="mem=600M",
+          demands="hidden"),
+    guest("errno-6g", ERRNO, mem="6G", cpus=4, demands=DEMANDS, timeout=300,
+          soak=True),
+    guest("log", "kexec_log", kernels=("release", "debug")),
+    guest("trace", "kexec_trace", kernels=("release", "debug")),
+    guest("limits", "kexec_limits:-f:limit"),
+    guest("disabled", "kexec_limits:-f:disabled"),
+    guest("lockdown", "kexec_policy", demands="lockdown,ima"),
+    guest("ima", "kexec_policy:-f:ima", demands="lockdown,ima"),
+]
+
+#
+# What is started
+#
+
+JUMPS = [
+    # Every size of machine, number of CPUs and kind of page tables, KASLR on
+    # and off: not each with each, but each several times.
+    jump("single", cpu=CPU_4LEVEL),
+    jump("page", cpus=4, append="nokaslr"),
+    jump("sixteen", mem="2G", append="no5lvl"),
+    jump("backwards", cpus=4, append="nokaslr"),
+    jump("shuffled", mem="2G", cpus=4, cpu=CPU_4LEVEL),
+    jump("touching", append="nokaslr"),
+    jump("page0", mem="2G", cpus=4),
+    jump("mib1", append="nokaslr", kernels=("release", "nocontig")),
+    jump("kernel", cpus=4, kernels=ALL),
+    jump("kernel", mem="6G", cpu=CPU_4LEVEL, append="nokaslr",
+         name="jump-kernel-6g"),
+    jump("allocator", cpu=CPU_4LEVEL),
+    jump("allocator:300M", mem="2G", cpus=4, name="jump-allocator-2g",
+         kernels=("release", "nocontig")),
+    jump("allocator:600M", mem="6G", name="jump-allocator-6g"),
+    jump("top", mem="6G", cpus=4),
+    jump("above_4g", mem="6G", cpu=CPU_4LEVEL, kernels=("release", "debug")),
+    jump("zero_tail", cpus=4, append="no5lvl", kernels=ALL),
+    jump("zero_only", mem="2G"),
+    jump("zero_over_allocator", cpus=4, kernels=("release", "nocontig")),
+    jump("zero_over_allocator", mem="6G", name="jump-zero_over_allocator-6g"),
+    jump("flood", append="nokaslr"),
+    jump("big:900M", mem="2G", cpus=4, name="jump-900m"),
+    jump("memsz0"),
+    jump("hidden", append=HIDDEN, cpu=CPU_4LEVEL, kernels=("release", "debug")),
+    jump("entry_outside", cpus=4),
+    jump("entry_hidden", append=HIDDEN),
+    jump("replaced", mem="2G", cpus=4),
+    jump("survivor", kernels=("release", "debug")),
+    jump("disabled"),
+    jump("random:1", mem="2G", cpus=4, kernels=ALL),
+    jump("random:2", append="nokaslr no5lvl"),
+    jump("random:3", mem="6G", cpus=4, append="nokaslr"),
+    # Memory that came later: a destination, and where the payload runs
+    jump("above_4g:100M", name="jump-hot-added",
+         before=(f"{ERRNO}:-t:row12_hot_added",), mem="1G,slots=2,maxmem=4G",
+         qemu=DIMM, append="memhp_default_state=online", demands="hotplug"),
+    # NMIs while it moves
+    jump("hidden:256M", name="jump-nmi", mem="2G", cpus=4, nmi=True,
+         append="memmap=256M$0x30000000"),
+    jump("hidden:256M", name="jump-nmi-no-apic", mem="2G", nmi=True,
+         append="memmap=256M$0x30000000 nolapic"),
+]
+
+EXCEPTIONS = [
+    exception("fault_ud", 6, rip=f"{HEX}800"),
+    exception("fault_de", 0, rip=f"{HEX}820"),
+    exception("fault_pf", 14, rip=f"{HEX}840", error="0x2",
+              cr2="0x200000123456"),
+    exception("fault_gp", 13, rip=f"{HEX}860"),
+    exception("move_gp", 13),
+    exception("move_pf", 14, cr2="0x200000123000"),
+]
+
+#
+# What goes wrong, and what is kept up for long
+#
+
+TROUBLES = [
+    jump("loaded", name="damage", before=("kexec_damage",), mem="1G", cpus=2,
+         kernels=("release", "debug")),
+    jump("loaded", name="stress", before=("kexec_stress",), mem="1G", cpus=2,
+         timeout=300),
+    jump("loaded", name="stress-debug", before=("kexec_stress",), mem="1G",
+         cpus=2, timeout=1200, kernels=("nocontig", "debug"), soak=True),
+    jump("loaded", name="faultinj", before=("kexec_faultinj",), mem="2G",
+         cpus=2, demands="faultinj", timeout=600, kernels=("debug",)),
+]
+
+
+def long_matrix():
+    """Everything with everything, for those who have hours."""
+    cases = ("sixteen", "shuffled", "touching", "page0", "mib1", "kernel",
+             "allocator:200M", "top", "zero_tail", "zero_over_allocator",
+             "flood", "entry_outside", "survivor", "random:10", "random:11")
+    n = 0
+    for case in cases:
+        for mem in ("512M", "2G", "6G"):
+            for cpus in (1, 4):
+                n += 1
+                yield jump(case, mem=mem, cpus=cpus, timeout=300,
+                           name=f"soak-{case.replace(':', '-')}-{mem}-{cpus}",
+                           cpu=CPU if n % 2 else CPU_4LEVEL,
+                           append="nokaslr" if n // 2 % 2 else "",
+                           kernels=ALL, soak=True)
+    for seed in range(100, 140):
+        yield jump(f"random:{seed}", mem=("512M", "2G", "6G")[seed % 3],
+                   cpus=(1, 4)[seed % 2], timeout=300, kernels=ALL, soak=True)
+
+
+GUESTS = [*ANSWERS, *JUMPS, *EXCEPTIONS, *TROUBLES, *long_matrix()]
