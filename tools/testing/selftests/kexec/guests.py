@@ -24,6 +24,8 @@ DIMM = ("-object", "memory-backend-ram,id=ram1,size=256M",
         "-device", "pc-dimm,id=dimm1,memdev=ram1")
 
 ERRNO = "kexec_load_errno"
+# All that needs no special machine
+ERRNO_USUAL = f"{ERRNO}:-T:row12_hidden:-T:row12_hot_added"
 DEMANDS = "compat,userns,hole,vga,ebda,reserved,all,trace"
 
 HEX = "0x[0-9a-f]+"
@@ -54,18 +56,19 @@ def exception(case, vector, rip=HEX, error="0x0", cr2=HEX):
 #
 
 ANSWERS = [
-    guest("errno", ERRNO, demands=DEMANDS + ",free"),
-    guest("errno-stock", ERRNO, demands=DEMANDS + ",free", timeout=600,
-          kernels=("stock",)),
-    guest("errno-debug", ERRNO, demands=DEMANDS, mem="2G", timeout=300,
-          kernels=("debug",)),
-    guest("errno-nocontig", ERRNO, demands=DEMANDS, kernels=("nocontig",)),
+    guest("errno", ERRNO_USUAL, demands=f"{DEMANDS},free"),
+    guest("errno-stock", ERRNO_USUAL, "kexec_limits:-f:limit", demands=f"{DEMANDS},free",
+          timeout=600, kernels=("stock",)),
+    guest("errno-debug", ERRNO_USUAL, demands=DEMANDS, mem="2G",
+          timeout=300, kernels=("debug",)),
+    guest("errno-nocontig", ERRNO_USUAL, demands=DEMANDS,
+          kernels=("nocontig",)),
     guest("errno-hidden", f"{ERRNO}:-t:row12_hidden", append=HIDDEN,
           demands="hidden"),
     guest("errno-mem", f"{ERRNO}:-t:row12_hidden", append="mem=600M",
           demands="hidden"),
-    guest("errno-6g", ERRNO, mem="6G", cpus=4, demands=DEMANDS, timeout=300,
-          soak=True),
+    guest("errno-6g", ERRNO_USUAL, mem="6G", cpus=4, demands=DEMANDS,
+          timeout=300, soak=True),
     guest("log", "kexec_log", kernels=("release", "debug")),
     guest("trace", "kexec_trace", kernels=("release", "debug")),
     guest("limits", "kexec_limits:-f:limit"),

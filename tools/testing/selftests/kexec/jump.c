@@ -284,13 +284,16 @@ static void plan_zero_over_allocator(struct plan *plan)
 {
 	struct kx_range zone = kx_allocator_zone();
 	struct kx_range ram = ram_around(zone.start), kernel;
-	u64 margin = 32 * KX_MIB;
+	u64 most = (ram.end - ram.start) / 2;
 
 	plan_kernel(plan);
 	kernel.start = plan->img.seg[0].mem;
 	kernel.end = kernel.start + plan->img.seg[0].memsz;
-	zone.start = zone.start > ram.start + margin ? zone.start - margin : ram.start;
-	zone.end = zone.end + margin < ram.end ? zone.end + margin : ram.end;
+	/* Some room on both sides, but not all of memory */
+	zone.start = (zone.start + zone.end) / 2;
+	zone.start = zone.start > ram.start + most / 2 ? zone.start - most / 2 :
+							 ram.start;
+	zone.end = zone.start + most < ram.end ? zone.start + most : ram.end;
 	/* On both sides of the kernel, if it is in the middle of it */
 	add_zeros(plan, zone.start, zone.end < kernel.start ? zone.end : kernel.start);
 	add_zeros(plan, zone.start > kernel.end ? zone.start : kernel.end, zone.end);
