@@ -11,11 +11,12 @@ expect: "end"	all programs came to their end, and so did init
         "reset"	the machine was reset after programs that did not fail
         "chain"	every kernel of the chain reported, each with its own boot id
 console: a pattern that a line of the console has to match
+nmi: true to inject NMIs from the jump on
 """
 
 import importlib.util
 
-from common import ROOT
+from common import ROOT, Failure
 from guest import CPU
 
 GUESTS_FILE = ROOT / "tools/testing/selftests/kexec/guests.py"
@@ -23,7 +24,7 @@ LENGTH = 20
 
 DEFAULTS = {"mem": "2G", "cpus": 2, "cpu": CPU, "append": "", "qemu": (),
             "timeout": 120, "kernels": ("release",), "expect": "end",
-            "soak": False, "boot": False, "console": None}
+            "soak": False, "boot": False, "console": None, "nmi": False}
 
 WHOLE = [
     {"name": "chain", "run": (f"/harness/chain.sh:{LENGTH}",), "mem": "1G",
@@ -51,7 +52,11 @@ def guests(kernel, soak):
     module = load(GUESTS_FILE)
     listed = list(module.GUESTS) if module else []
     found = [DEFAULTS | guest for guest in [*listed, *WHOLE]]
+    for guest in found:
+        if unknown := set(guest) - set(DEFAULTS) - {"name", "run"}:
+            raise Failure(f"guest {guest['name']}: no key {unknown}")
     names = [guest["name"] for guest in found]
-    assert len(names) == len(set(names)), "two guests of one name"
+    if len(names) != len(set(names)):
+        raise Failure("two guests of one name")
     return [guest for guest in found
             if kernel in guest["kernels"] and (soak or not guest["soak"])]

@@ -24,6 +24,7 @@ from verdict import Outcome, failed_names, judge
 
 AT_A_TIME = min(2, JOBS)	# guests
 SLOWER = 4		# how much the debug kernel may take of each time limit
+NMI_PERIOD = 0.002	# seconds
 KUNIT_COUNT = re.compile(r"Ran (\d+) tests: (.*)")
 KUNIT_CONFIG = "lib/kunit/kexec.kunitconfig"
 
@@ -112,6 +113,19 @@ def make_guest(spec, name, image, initrds):
         **{key: spec[key] for key in keys})
 
 
+def inject_nmis(running):
+    """One after the other, until QEMU has gone."""
+    while running.qemu.poll() is None:
+        running.qmp("inject-nmi")
+        time.sleep(NMI_PERIOD)
+
+
+def start_nmis(running, channel, line):
+    if channel == "verdict" and line.text.startswith("JUMP tsc="):
+        threading.Thread(target=inject_nmis, args=(running,),
+                         daemon=True).start()
+
+
 def report(lock, title, outcome, seconds, log=None):
     with lock:
         word = "FAIL" if outcome.problems else "ok"
@@ -132,7 +146,8 @@ def boot_all(name, context, judge_one):
     lock, total = threading.Lock(), Outcome()
 
     def one(spec):
-        result = guest.boot(make_guest(spec, name, image, initrds))
+        result = guest.boot(make_guest(spec, name, image, initrds),
+                            start_nmis if spec["nmi"] else None)
         outcome = judge_one(spec, result)
         report(lock, f"{name}: {spec['name']}", outcome, result.seconds,
                result.log)
