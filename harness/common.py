@@ -5,6 +5,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,36 +58,60 @@ def tail(path, lines=40):
         return "".join(file.readlines()[-lines:])
 
 
+@contextmanager
+def ticker(describe):
+    """Say what describe() returns every TICK seconds, if anything."""
+    done = threading.Event()
+
+    def tick():
+        while not done.wait(TICK):
+            text = describe()
+            if text:
+                say(f"  {text}")
+
+    thread = threading.Thread(target=tick, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
 class Progress:
-    """A line every TICK seconds: how many lines of output, and the last."""
+    """How far a step is: lines of output, and the last of them."""
 
     def __init__(self, name):
-        self.name, self.start, self.lines = name, time.monotonic(), 0
-        self.shown = self.start
+        self.name, self.start = name, time.monotonic()
+        self.lines, self.last = 0, ""
 
     def elapsed(self):
         return time.monotonic() - self.start
 
     def line(self, text):
         self.lines += 1
-        if time.monotonic() - self.shown >= TICK:
-            self.shown = time.monotonic()
-            last = " ".join(text.split())[:50]
-            say(f"  {self.name}: {self.lines} steps, "
+        self.last = text
+
+    def __str__(self):
+        last = " ".join(self.last.split())[:50]
+        return (f"{self.name}: {self.lines} steps, "
                 f"{self.elapsed():.0f} s ({last})")
 
 
 def step(name, argv, log, cwd=None, env=None, mode="w"):
-    """Run a command with its output in a log; return the seconds it took."""
+    """Run a command with its output in a log; return the seconds it took.
+    It ends when we do, however that comes about."""
     log.parent.mkdir(parents=True, exist_ok=True)
     progress = Progress(name)
-    with open(log, mode) as out:
-        out.write(f"$ {' '.join(map(str, argv))}\n")
+    argv = [str(arg) for arg in argv]
+    with open(log, mode) as out, ticker(lambda: str(progress)):
+        out.write(f"$ {' '.join(argv)}\n")
         out.flush()
         child = subprocess.Popen(
-            [str(arg) for arg in argv], cwd=cwd, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            errors="replace", env={**os.environ, **(env or {})})
+            ["setpriv", "--pdeathsig", "TERM", *argv], cwd=cwd,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, errors="replace",
+            env={**os.environ, **(env or {})})
         for line in child.stdout:
             out.write(line)
             progress.line(line)

@@ -19,7 +19,8 @@ import guest
 import initramfs
 import kernel
 import matrix
-from common import BUILD, JOBS, ROOT, Failure, locked, main, say, step
+from common import (BUILD, JOBS, ROOT, TICK, Failure, locked, main, say, step,
+                    ticker)
 from verdict import Outcome, failed_names, judge
 
 AT_A_TIME = min(2, JOBS)	# guests
@@ -136,6 +137,14 @@ def report(lock, title, outcome, seconds, log=None):
             say(f"        console: {log.relative_to(ROOT)}")
 
 
+def patience(running):
+    """Which guests take long; nothing of those that have just begun."""
+    now = time.monotonic()
+    return ", ".join(f"{name}: {now - start:.0f} s so far"
+                     for name, start in list(running.items())
+                     if now - start >= TICK)
+
+
 def boot_all(name, context, judge_one):
     """Boot all guests of one kernel, a few at a time; add up."""
     kernel.build("release")		# headers for the programs, gen_init_cpio
@@ -143,11 +152,13 @@ def boot_all(name, context, judge_one):
     # In /boot is the kernel under test itself.
     boot = initramfs.build_boot(image)
     initrds = {"plain": BUILD / "initrd", "boot": boot}
-    lock, total = threading.Lock(), Outcome()
+    lock, total, running = threading.Lock(), Outcome(), {}
 
     def one(spec):
+        running[spec["name"]] = time.monotonic()
         result = guest.boot(make_guest(spec, name, image, initrds),
                             start_nmis if spec["nmi"] else None)
+        del running[spec["name"]]
         outcome = judge_one(spec, result)
         report(lock, f"{name}: {spec['name']}", outcome, result.seconds,
                result.log)
@@ -155,7 +166,8 @@ def boot_all(name, context, judge_one):
 
     chosen = [spec for spec in matrix.guests(name, context.soak)
               if fnmatch.fnmatch(spec["name"], context.pattern)]
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
+    with ThreadPoolExecutor(AT_A_TIME) as pool, \
+            ticker(lambda: patience(running)):
         for outcome in pool.map(one, chosen):
             total.add(outcome)
     if not chosen:
