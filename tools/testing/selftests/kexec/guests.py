@@ -57,8 +57,8 @@ def exception(case, vector, rip=HEX, error="0x0", cr2=HEX):
 
 ANSWERS = [
     guest("errno", ERRNO_USUAL, demands=f"{DEMANDS},free"),
-    guest("errno-stock", ERRNO_USUAL, "kexec_limits:-f:limit", demands=f"{DEMANDS},free",
-          timeout=600, kernels=("stock",)),
+    guest("errno-stock", ERRNO_USUAL, "kexec_limits:-f:limit", timeout=600,
+          demands=f"{DEMANDS},free", kernels=("stock",)),
     guest("errno-debug", ERRNO_USUAL, demands=DEMANDS, mem="2G",
           timeout=300, kernels=("debug",)),
     guest("errno-nocontig", ERRNO_USUAL, demands=DEMANDS,
@@ -143,7 +143,7 @@ EXCEPTIONS = [
 #
 
 TROUBLES = [
-    jump("loaded", name="damage", before=("kexec_damage",), mem="1G", cpus=2,
+    jump("loaded", name="damage", before=("kexec_damage",), cpus=2,
          kernels=("release", "debug")),
     jump("loaded", name="stress", before=("kexec_stress",), mem="1G", cpus=2,
          timeout=300),

@@ -129,28 +129,36 @@ TEST_F_TIMEOUT(damage, after_the_content, TIMEOUT)
 	DAMAGE(at + SIZE - 1);
 }
 
-/*
- * Pages that are equal to the one at @va, but for that one itself and @page,
- * into which they are read
- */
-static u64 find_copy(const char *va, char *page, u64 from)
+/* Most pages differ in the beginning: it is not worth while to read more. */
+static bool is_copy(u64 at, const char *va, char *page)
 {
-	struct kx_ranges ram;
-	size_t i;
-	u64 at;
+	return kx_phys_read(at, page, 16) && !memcmp(page, va, 16) &&
+	       kx_phys_read(at, page, KX_PAGE) && !memcmp(page, va, KX_PAGE);
+}
 
+/*
+ * Pages that are equal to the one at @va, but for that one itself and the one
+ * into which they are read. Returns how many there are.
+ */
+static unsigned int find_copies(const char *va, u64 *copy, unsigned int most)
+{
+	char *page = kx_alloc(KX_PAGE);
+	struct kx_ranges ram;
+	unsigned int nr = 0;
+	u64 own, buffer, at;
+	size_t i;
+
+	memset(page, 0, KX_PAGE);
+	own = kx_phys(va);
+	buffer = kx_phys(page);
 	kx_system_ram(&ram);
-	for (i = 0; i < ram.nr; i++) {
-		at = kx_page_up(ram.v[i].start);
-		if (at < from)
-			at = from;
-		for (; at + KX_PAGE <= ram.v[i].end; at += KX_PAGE)
-			if (at != kx_phys(va) && at != kx_phys(page) &&
-			    kx_phys_read(at, page, KX_PAGE) &&
-			    !memcmp(page, va, KX_PAGE))
-				return at;
-	}
-	return 0;
+	for (i = 0; i < ram.nr; i++)
+		for (at = kx_page_up(ram.v[i].start);
+		     at + KX_PAGE <= ram.v[i].end && nr < most; at += KX_PAGE)
+			if (at != own && at != buffer && is_copy(at, va, page))
+				copy[nr++] = at;
+	kx_free(page, KX_PAGE);
+	return nr;
 }
 
 static void flip_copies(struct __test_metadata *_metadata, const u64 *at,
@@ -163,20 +171,17 @@ static void flip_copies(struct __test_metadata *_metadata, const u64 *at,
 /* The destination is in use by this kernel, so the content waits elsewhere. */
 TEST_F_TIMEOUT(damage, moved, TIMEOUT)
 {
-	char *page = kx_alloc(KX_PAGE), *va;
 	struct kx_ranges code;
-	u64 copy[16], at = 0;
-	unsigned int nr = 0;
+	unsigned int nr;
+	u64 copy[16];
 
 	kx_iomem("Kernel code", &code);
 	kx_image_add(&self->img, code.v[0].start & KX_PAGE_MASK, SIZE, SIZE);
 	kx_image_finish(&self->img, 0);
 	load(_metadata, &self->img, &self->stats);
 	ASSERT_LE(SIZE, self->stats.move);
-	va = (char *)self->img.seg[0].buf + 5 * KX_PAGE;
-	memset(page, 0, KX_PAGE);
-	while (nr < 16 && (at = find_copy(va, page, at + KX_PAGE)))
-		copy[nr++] = at;
+	nr = find_copies((char *)self->img.seg[0].buf + 5 * KX_PAGE, copy,
+			 ARRAY_SIZE(copy));
 	ASSERT_LT(0U, nr);
 	flip_copies(_metadata, copy, nr);
 	refuses_to_start(_metadata, self->cpus);

@@ -224,13 +224,24 @@ TEST_F_TIMEOUT(inject, large, TIMEOUT)
 	STEP();
 }
 
+/* What is converted beforehand, as that could fail, too */
+static u32 array32;
+
+static long load_array32(u64 entry, unsigned long nr, const struct kx_seg *seg,
+			 unsigned long flags)
+{
+	(void)seg;
+	return kx_load32_raw(entry, nr, array32, flags);
+}
+
 TEST_F_TIMEOUT(inject, by_32_bit_call, TIMEOUT)
 {
 	if (!kx_have_compat())
 		SKIP(return, "no 32-bit calls");
-	self->load = kx_load32;
+	self->load = load_array32;
 	self->flags = KEXEC_ARCH_X86_64 | KEXEC_DEBUG;
 	add(&self->seg[self->nr++], self->buf, self->dest, 4 * KX_PAGE, KX_PAGE);
+	array32 = kx_segments32(self->seg, self->nr);
 	STEP();
 }
 

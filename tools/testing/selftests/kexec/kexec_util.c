@@ -88,23 +88,31 @@ static bool readable_array(const struct kx_seg *seg, unsigned long nr)
 			nr * sizeof(*seg), unused);
 }
 
-long kx_load32(u64 entry, unsigned long nr, const struct kx_seg *seg,
-	       unsigned long flags)
+/* To be freed as the page that it is */
+u32 kx_segments32(const struct kx_seg *seg, unsigned long nr)
 {
-	struct compat_seg *array;
+	struct compat_seg *array = kx_alloc(KX_PAGE);
 	unsigned long i;
-	long ret;
 
-	if (!nr || !readable_array(seg, nr))
-		return kx_load32_raw(low(entry), nr, low((u64)seg), flags);
-	array = kx_alloc(KX_PAGE);
 	for (i = 0; i < nr; i++)
 		array[i] = (struct compat_seg){
 			low((u64)seg[i].buf), low(seg[i].bufsz),
 			low(seg[i].mem), low(seg[i].memsz),
 		};
-	ret = kx_load32_raw(low(entry), nr, low((u64)array), flags);
-	kx_free(array, KX_PAGE);
+	return low((u64)array);
+}
+
+long kx_load32(u64 entry, unsigned long nr, const struct kx_seg *seg,
+	       unsigned long flags)
+{
+	u32 array;
+	long ret;
+
+	if (!nr || !readable_array(seg, nr))
+		return kx_load32_raw(low(entry), nr, low((u64)seg), flags);
+	array = kx_segments32(seg, nr);
+	ret = kx_load32_raw(low(entry), nr, array, flags);
+	kx_free((void *)(u64)array, KX_PAGE);
 	return ret;
 }
 

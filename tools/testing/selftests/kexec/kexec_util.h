@@ -54,6 +54,7 @@ typedef long kx_load_fn(u64 entry, unsigned long nr,
 kx_load_fn kx_load;
 kx_load_fn kx_load32;	/* by the 32-bit call; nr beyond 16 reads no segment */
 long kx_load32_raw(u32 entry, u32 nr, u32 segs, u32 flags);
+u32 kx_segments32(const struct kx_seg *seg, unsigned long nr);	/* converted */
 bool kx_have_compat(void);
 long kx_unload(void);
 long kx_reboot(void);
