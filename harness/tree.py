@@ -18,6 +18,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from common import (BUILD, CACHE, ROOT, Failure, locked, main, say, step,
@@ -143,11 +144,11 @@ def copy_base(base, tree, link):
     shutil.rmtree(fresh, ignore_errors=True)
     shutil.rmtree(tree, ignore_errors=True)
     fresh.parent.mkdir(parents=True, exist_ok=True)
-    how = ["-al"] if link and base.is_relative_to(CACHE) else ["-a"]
-    if subprocess.run(["cp", *how, base, fresh], capture_output=True).returncode:
-        shutil.rmtree(fresh, ignore_errors=True)
-        subprocess.run(["cp", "-a", base, fresh], check=True)
-    shutil.rmtree(fresh / ".git", ignore_errors=True)
+    linked = link and base.is_relative_to(CACHE) and not subprocess.run(
+        ["cp", "-al", base, fresh], capture_output=True).returncode
+    if not linked:
+        subprocess.run(["rsync", "-a", "--delete", "--exclude=/.git",
+                        f"{base}/", fresh], check=True)
     fresh.rename(tree)
 
 
@@ -156,6 +157,8 @@ def put(tree, name, entry):
     path = tree / name
     if entry is None:
         path.unlink(missing_ok=True)
+        with suppress(OSError):		# a folder goes with its last file
+            path.parent.rmdir()
         return
     data, mode = entry
     write_changed(path, data)
