@@ -1219,7 +1219,8 @@ ROW(load, row16_more_than_half)
 /* Zeros do not have to wait anywhere; only the jump itself needs some room. */
 ROW(load, row16_zeros_take_no_memory)
 {
-	u64 bytes = memory_above_1m() * 8 / 10 & KX_PAGE_MASK;
+	/* Not all of it: the pages that the jump needs lie outside. */
+	u64 bytes = memory_above_1m() * 6 / 10 & KX_PAGE_MASK;
 	unsigned long free_kb;
 	unsigned int i;
 
