@@ -22,7 +22,8 @@
  * @payload: where the payload is to be, or 0
  * @all_moves: nothing of the added segments can be put into place beforehand
  * @some_moves: and here at least a part cannot
- * @some_home: at least a part can be expected to be put into place
+ * @some_home: where the kernel takes destinations (CONTIG_ALLOC), it can take a
+ *	part of these; to be demanded
  * @before: called before the load, after the segments are complete
  * @after: called when all is loaded
  */
@@ -680,7 +681,7 @@ static void check_stats(const struct plan *plan)
 		kx_die("memory that the kernel does not have is in use");
 	if (plan->some_moves && !s.move)
 		kx_die("memory that must be in use was given away");
-	if (plan->some_home && s.home <= payload)
+	if (plan->some_home && kx_demanded("home") && s.home <= payload)
 		kx_die("nothing is in place");
 }
 

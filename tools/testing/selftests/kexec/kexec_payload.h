@@ -109,8 +109,10 @@ static inline u64 payload_desc_sum(const struct payload_desc *desc)
 }
 
 /*
- * For the payload itself
+ * For the payload itself; hidden, so that nothing goes by way of a table of
+ * addresses, which somebody would have to relocate
  */
+#pragma GCC visibility push(hidden)
 
 /* All general registers but RSP, as they were */
 extern u64 entry_state[15], entry_tsc, entry_rsp, entry_top, entry_rflags;
@@ -123,6 +125,8 @@ void payload_de(void);
 void payload_pf(u64 addr);
 void payload_gp(u64 addr);
 void payload_main(u64 base);
+
+#pragma GCC visibility pop
 
 #endif /* __ASSEMBLER__ */
 
