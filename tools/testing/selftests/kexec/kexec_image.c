@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
+/*
+ * See kexec_image.h. The sections: content, made at once or when it is read;
+ * building an image; using it.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -23,6 +27,12 @@ extern const char payload_blob[], payload_blob_end[];
  * Content
  */
 
+/**
+ * kx_pattern - fill memory with what the payload expects
+ * @va: where
+ * @len: bytes, also in the middle of a word
+ * @first: the first word
+ */
 void kx_pattern(void *va, size_t len, u64 first)
 {
 	char *at = va, *end = at + len;
@@ -167,11 +177,26 @@ static void eager_sources(struct kx_image *img)
  * Building
  */
 
+/**
+ * kx_image_init - begin an image
+ * @img: to be set up
+ * @seed: images with different seeds have no word in common
+ */
 void kx_image_init(struct kx_image *img, u64 seed)
 {
 	*img = (struct kx_image){ .seed = seed * 0x123456789abcdefUL | 1 };
 }
 
+/**
+ * kx_image_add - add a segment
+ * @img: not yet finished
+ * @mem: destination
+ * @memsz: its size, in bytes
+ * @bufsz: how much of it has content; the rest has to be zero
+ *
+ * The content depends on the address, so that the payload notices a page that
+ * was put into the place of another.
+ */
 void kx_image_add(struct kx_image *img, u64 mem, u64 memsz, u64 bufsz)
 {
 	if (img->nr == KEXEC_SEGMENT_MAX)
@@ -184,9 +209,14 @@ void kx_image_add(struct kx_image *img, u64 mem, u64 memsz, u64 bufsz)
 	};
 }
 
-/*
- * Memory that belongs to no segment and that nobody else uses: the payload must
- * find it as it is now.
+/**
+ * kx_image_keep - have the payload verify that something was left alone
+ * @img: not yet finished
+ * @start: physical address of memory that belongs to no segment, and that
+ *	nobody else uses
+ * @end: where it ends
+ *
+ * Return: false if it cannot be written to.
  */
 bool kx_image_keep(struct kx_image *img, u64 start, u64 end)
 {
@@ -281,6 +311,11 @@ static void add_payload(struct kx_image *img, u64 at)
 	img->seg[img->nr - 1].buf = binary;
 }
 
+/**
+ * kx_image_finish - add the payload, and make the content
+ * @img: with all its segments
+ * @payload: where the payload is to be; 0 for anywhere
+ */
 void kx_image_finish(struct kx_image *img, u64 payload)
 {
 	u64 content = 0;
@@ -304,7 +339,15 @@ long kx_image_load(struct kx_image *img, unsigned long flags)
 	return kx_load(img->entry, img->nr, img->seg, flags);
 }
 
-/* The tty has to be empty before the time that counts begins. */
+/**
+ * kx_image_jump - start what is loaded, by reboot(2)
+ * @img: what to say of it
+ *
+ * Says when it does so: the tty has to be empty before the time that counts
+ * begins.
+ *
+ * Return: if at all, a negative errno.
+ */
 long kx_image_jump(const struct kx_image *img)
 {
 	printf("JUMP entry=%#lx payload=%#lx segments=%u\n", img->entry,

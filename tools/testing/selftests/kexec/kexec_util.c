@@ -1,4 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
+/*
+ * See kexec_util.h, whose sections this file follows.
+ *
+ * Many a test asks how much memory is free, or makes the next allocation of the
+ * process fail. So nothing here allocates behind its caller's back unless it
+ * must, and what it allocates it gives back before it returns.
+ */
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -45,6 +52,13 @@ static long result(long ret)
 	return ret < 0 ? -errno : ret;
 }
 
+/**
+ * kx_load - kexec_load(2), without a check of anything
+ * @entry: physical address
+ * @nr: segments
+ * @seg: may be any pointer, a bad one too
+ * @flags: KEXEC_*
+ */
 long kx_load(u64 entry, unsigned long nr, const struct kx_seg *seg,
 	     unsigned long flags)
 {
@@ -60,6 +74,13 @@ struct compat_seg {
 
 #define COMPAT_KEXEC_LOAD 283
 
+/**
+ * kx_load32_raw - kexec_load(2) as a 32-bit program calls it
+ * @entry: physical address
+ * @nr: segments
+ * @segs: address of an array of four u32 each
+ * @flags: KEXEC_*
+ */
 long kx_load32_raw(u32 entry, u32 nr, u32 segs, u32 flags)
 {
 	long ret;
@@ -88,7 +109,13 @@ static bool readable_array(const struct kx_seg *seg, unsigned long nr)
 			nr * sizeof(*seg), unused);
 }
 
-/* To be freed as the page that it is */
+/**
+ * kx_segments32 - segments as the 32-bit call wants them
+ * @seg: everything in it must be below 4 GiB
+ * @nr: at most 16
+ *
+ * Return: the address of a page, to be freed with kx_free().
+ */
 u32 kx_segments32(const struct kx_seg *seg, unsigned long nr)
 {
 	struct compat_seg *array = kx_alloc(KX_PAGE);
@@ -163,6 +190,13 @@ long kx_reboot(void)
  * May this run, and what does the machine look like?
  */
 
+/**
+ * kx_unfit - is there a reason why no test can run here?
+ *
+ * Neither a load is spent on finding out nor a line of the log.
+ *
+ * Return: the reason, or NULL.
+ */
 const char *kx_unfit(void)
 {
 	if (geteuid())
@@ -195,11 +229,23 @@ static const char *setting(const char *name)
 	return NULL;
 }
 
+/**
+ * kx_destructive - may a test risk this boot, or change it for good?
+ *
+ * A user's machine is not to be rebooted by a test that fails, nor to be left
+ * without kexec by one that passes, unless the user says so.
+ */
 bool kx_destructive(void)
 {
 	return setting("KEXEC_TEST_DESTRUCTIVE");
 }
 
+/**
+ * kx_demanded - would it be a mistake to skip a test?
+ * @what: what the test needs
+ *
+ * A guest that was made for a test must not pass because it lacks just that.
+ */
 bool kx_demanded(const char *what)
 {
 	const char *list = setting("KEXEC_TEST_DEMANDS");
@@ -207,6 +253,7 @@ bool kx_demanded(const char *what)
 	return list && strstr(list, what);
 }
 
+/* A debug kernel is recognized by the tool that all of them have. */
 unsigned int kx_slowness(void)
 {
 	return access("/sys/kernel/debug/kmemleak", F_OK) ? 1 : 8;
@@ -224,6 +271,10 @@ int kx_loaded(void)
 	return value == LONG_MIN ? -1 : value;
 }
 
+/**
+ * kx_size - a number of bytes, as people write it
+ * @text: decimal, or with 0x; K, M and G multiply it
+ */
 u64 kx_size(const char *text)
 {
 	static const char units[] = "KMG";
@@ -390,6 +441,7 @@ void kx_boot_map(struct kx_ranges *out)
 	close(fd);
 }
 
+/* Is all of it in a single range? */
 bool kx_contains(const struct kx_ranges *r, u64 start, u64 end)
 {
 	size_t i;
@@ -400,6 +452,7 @@ bool kx_contains(const struct kx_ranges *r, u64 start, u64 end)
 	return false;
 }
 
+/* Is any of it in any range? */
 bool kx_touches(const struct kx_ranges *r, u64 start, u64 end)
 {
 	size_t i;
@@ -444,6 +497,14 @@ struct kx_range kx_largest(const struct kx_ranges *r, u64 below)
  * Memory: how much is free
  */
 
+/**
+ * kx_free_kb - how much memory is free
+ *
+ * The pages in the CPUs' own lists are free as well, but not counted by
+ * /proc/meminfo.
+ *
+ * Return: kB.
+ */
 unsigned long kx_free_kb(void)
 {
 	FILE *file = fopen("/proc/zoneinfo", "r");
@@ -476,6 +537,12 @@ static void shrink_slabs(void)
 		closedir(dir);
 }
 
+/**
+ * kx_settle - make the number of free pages comparable
+ *
+ * Page cache, empty slabs and the CPUs' lists all come and go without anybody's
+ * fault; this lets go of them.
+ */
 void kx_settle(void)
 {
 	int i;
@@ -489,7 +556,14 @@ void kx_settle(void)
 	}
 }
 
-/* Freed memory can take a moment to arrive (RCU, other CPUs' lists). */
+/**
+ * kx_free_again - is as much memory free as before?
+ * @kb: how much it was
+ * @tolerance: kB that may be missing
+ *
+ * Freed memory can take a moment to arrive (RCU, other CPUs' lists): so wait for
+ * it before saying no.
+ */
 bool kx_free_again(unsigned long kb, unsigned long tolerance)
 {
 	int i;
@@ -508,6 +582,14 @@ bool kx_free_again(unsigned long kb, unsigned long tolerance)
  * Memory: pages and mappings
  */
 
+/**
+ * kx_phys - where is this byte now?
+ * @va: in a page that was touched
+ *
+ * The kernel may move the page at any time, a load for one does.
+ *
+ * Return: its physical address, 0 when it has none or nobody may know.
+ */
 u64 kx_phys(const void *va)
 {
 	int fd = open("/proc/self/pagemap", O_RDONLY);
@@ -603,11 +685,21 @@ void kx_free(void *va, size_t size)
 	munmap(va, size);
 }
 
+/**
+ * kx_sparse - content for images larger than memory
+ * @size: in bytes
+ *
+ * Reading maps the one page of zeros everywhere.
+ */
 const void *kx_sparse(size_t size)
 {
 	return map_private(size, PROT_READ, MAP_NORESERVE);
 }
 
+/**
+ * kx_guarded - memory that cannot be read one byte further
+ * @size: in bytes
+ */
 void *kx_guarded(size_t size)
 {
 	size_t whole = kx_page_up(size);
@@ -645,6 +737,13 @@ bool kx_uffd_register(int uffd, void *va, size_t size)
 	return !ioctl(uffd, UFFDIO_REGISTER, &reg);
 }
 
+/**
+ * kx_block - make a buffer that holds up whoever reads it
+ * @b: to be set up; kx_block_wait() tells when somebody is held up
+ * @size: whole pages
+ *
+ * Return: false when this kernel has no userfaultfd.
+ */
 bool kx_block(struct kx_blocker *b, size_t size)
 {
 	b->uffd = kx_uffd_open();
@@ -758,6 +857,7 @@ static bool field(const char *line, const char *name, u64 *value)
 	return at && sscanf(at + strlen(key), "%lu", value) == 1;
 }
 
+/* Of a line of the trace, or of the log, which has the same */
 bool kx_parse_stats(const char *line, struct kx_stats *s)
 {
 	const char *type = strstr(line, "type=");
@@ -787,7 +887,11 @@ static int write_event(const char *event, const char *file, const char *text)
 	return kx_write_file(path, text);
 }
 
-/* @filter may be NULL */
+/**
+ * kx_trace_on - have an event traced
+ * @event: as "system/event"
+ * @filter: which of them, or NULL
+ */
 bool kx_trace_on(const char *event, const char *filter)
 {
 	if (filter && write_event(event, "filter", filter))
@@ -809,6 +913,7 @@ void kx_trace_clear(void)
 	kx_write_file(TRACING "trace", "");
 }
 
+/* The last line with @text in it */
 bool kx_trace_find(const char *text, char line[KX_LINE])
 {
 	FILE *file = fopen(TRACING "trace", "r");
