@@ -31,7 +31,7 @@ sys.path.insert(0, str(HERE.parent / "harness"))
 import guest			# noqa: E402
 import initramfs		# noqa: E402
 import kernel			# noqa: E402
-from common import ACCEL, BUILD, Failure, locked, main, say	# noqa: E402
+from common import BUILD, Failure, locked, main, say	# noqa: E402
 import report			# noqa: E402
 
 PAIRS = 5
@@ -204,13 +204,19 @@ def succeeded(result):
     return result.ended and all(p.status == 0 for p in result.programs)
 
 
+def describe(variant, initrd, program, mem):
+    """CPUs run at a time, as real ones do."""
+    return guest.Guest(variant.image, initrd, name="bench", run=(program,),
+                       mem=mem, append=APPEND, qemu=QEMU, threads="multi",
+                       timeout=GUEST_TIMEOUT)
+
+
 def boot(variant, initrd, program, mem):
-    """Once in a hundred boots TCG trips over code that another CPU patches,
-    long before our program runs: such a guest is booted again."""
+    """With CPUs that run at a time, TCG now and then trips over code that one
+    of them patches, long before our program runs: boot such a guest again."""
+    described = describe(variant, initrd, program, mem)
     for _ in range(BOOTS):
-        result = guest.boot(guest.Guest(
-            variant.image, initrd, name="bench", run=(program,), mem=mem,
-            append=APPEND, qemu=QEMU, timeout=GUEST_TIMEOUT))
+        result = guest.boot(described)
         if succeeded(result):
             return result
         if result.texts:
@@ -309,9 +315,12 @@ def measure_all(bench, rows, quick):
         yield figures
 
 
-def settings(seconds):
-    return {"minutes": seconds / 60, "accel": ACCEL, "model": guest.CPU,
-            "options": " ".join(QEMU), "append": APPEND, "slow": SLOW}
+def settings(bench, seconds):
+    argv = describe(bench.variants["stock"], "", "", "").argv(0, 0)
+    option = dict(zip(argv, argv[1:]))
+    return {"minutes": seconds / 60, "accel": option["-accel"],
+            "model": option["-cpu"], "options": " ".join(QEMU),
+            "append": APPEND, "slow": SLOW}
 
 
 def run(args):
@@ -326,7 +335,7 @@ def run(args):
         if not options.quick and not options.rows:
             report.write(HERE / "RESULTS.md", lines,
                          [bench.machine(name) for name in bench.variants],
-                         settings(time.monotonic() - start))
+                         settings(bench, time.monotonic() - start))
     missed = [line.name for line in lines if line.verdict not in ("", "ok")]
     for name in missed:
         say(f"limit missed: {name}")
