@@ -28,8 +28,8 @@
 
 #include <linux/crash_core.h>
 #include <linux/crash_reserve.h>
+#include <linux/io.h>
 #include <linux/vmcore_info.h>
-#include <asm/io.h>
 
 #include <uapi/linux/kexec.h>
 

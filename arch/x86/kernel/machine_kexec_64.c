@@ -21,6 +21,7 @@
 #include <linux/ioport.h>
 #include <linux/kexec.h>
 #include <linux/mm.h>
+#include <linux/pgtable.h>
 #include <linux/serial_core.h>
 #include <linux/string.h>
 
@@ -33,7 +34,6 @@
 #include <asm/init.h>
 #include <asm/io_apic.h>
 #include <asm/msr.h>
-#include <asm/pgtable.h>
 #include <asm/set_memory.h>
 #include <asm/setup.h>
 

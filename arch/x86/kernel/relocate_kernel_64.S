@@ -83,6 +83,7 @@ SYM_CODE_START_NOALIGN(relocate_kernel)
 	lretq
 
 .Lown_segments:
+	UNWIND_HINT_END_OF_STACK
 	/*
 	 * A known CR4: PAE, and LA57 as it was. A TDX guest may not clear MCE.
 	 * Without PGE, no translation of this kernel's survives the switch.
