@@ -11,6 +11,7 @@ expect: "end"	all programs came to their end, and so did init
         "reset"	the machine was reset after programs that did not fail
         "chain"	every kernel of the chain reported, each with its own boot id
 console: a pattern that a line of the console has to match
+never: a pattern that none may match
 nmi: true to inject NMIs from the jump on
 """
 
@@ -24,7 +25,8 @@ LENGTH = 20
 
 DEFAULTS = {"mem": "2G", "cpus": 2, "cpu": CPU, "append": "", "qemu": (),
             "timeout": 120, "kernels": ("release",), "expect": "end",
-            "soak": False, "boot": False, "console": None, "nmi": False}
+            "soak": False, "boot": False, "console": None, "never": None,
+            "nmi": False}
 
 WHOLE = [
     {"name": "chain", "run": (f"/harness/chain.sh:{LENGTH}",), "mem": "1G",

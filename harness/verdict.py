@@ -82,6 +82,9 @@ def console_problems(result, spec):
     if pattern and not any(re.search(pattern, line.text)
                            for line in result.console):
         yield f"no line of the console matches {pattern}"
+    if spec["never"]:
+        yield from (f"the console said: {line.text}" for line in result.console
+                    if re.search(spec["never"], line.text))
 
 
 def judge(spec, result):

@@ -36,6 +36,7 @@
 #include <asm/msr.h>
 #include <asm/set_memory.h>
 #include <asm/setup.h>
+#include <asm/trapnr.h>
 
 /*
  * Destinations
@@ -292,22 +293,46 @@ static const char stub_text[KEXEC_TEXT_NR][KEXEC_TEXT_SIZE] = {
 	[KEXEC_TEXT_RESET] = ": resetting\r\n",
 };
 
-static void fill_descriptors(struct kexec_stub *stub)
+static void fill_idt(struct kexec_stub *stub)
 {
 	const char *vector = kexec_stub_vectors;
 	unsigned int i;
 
 	for (i = 0; i < KEXEC_STUB_VECTORS; i++, vector += KEXEC_STUB_VECTOR_SIZE)
-		pack_gate(&stub->idt[i], GATE_INTERRUPT, (unsigned long)vector,
-			  0, 0, __KERNEL_CS);
+		pack_gate(&stub->idt[i], GATE_INTERRUPT, (unsigned long)vector, 0,
+			  i == X86_TRAP_NMI ? KEXEC_STUB_IST_NMI : KEXEC_STUB_IST_EXCEPTION,
+			  __KERNEL_CS);
+	stub->idtr.size = sizeof(stub->idt) - 1;
+	stub->idtr.address = (unsigned long)stub->idt;
+}
+
+static u64 stack_end(void *stack, size_t size)
+{
+	return (unsigned long)stack + size;
+}
+
+static void fill_tss(struct kexec_stub *stub)
+{
+	u64 *ist = stub->tss.ist - 1;	/* they are counted from 1 */
+
+	ist[KEXEC_STUB_IST_EXCEPTION] = stack_end(stub->exception_stack,
+						  sizeof(stub->exception_stack));
+	ist[KEXEC_STUB_IST_NMI] = stack_end(stub->nmi_stack,
+					    sizeof(stub->nmi_stack));
+	stub->tss.io_bitmap_base = sizeof(stub->tss);
+}
+
+static void fill_gdt(struct kexec_stub *stub)
+{
 	stub->gdt[GDT_ENTRY_KERNEL_CS] =
 		(struct desc_struct)GDT_ENTRY_INIT(DESC_CODE64, 0, 0xfffff);
 	stub->gdt[GDT_ENTRY_KERNEL_DS] =
 		(struct desc_struct)GDT_ENTRY_INIT(DESC_DATA64, 0, 0xfffff);
+	set_tssldt_descriptor(&stub->gdt[KEXEC_STUB_TSS_SELECTOR / 8],
+			      (unsigned long)&stub->tss, DESC_TSS,
+			      sizeof(stub->tss) - 1);
 	stub->gdtr.size = sizeof(stub->gdt) - 1;
 	stub->gdtr.address = (unsigned long)stub->gdt;
-	stub->idtr.size = sizeof(stub->idt) - 1;
-	stub->idtr.address = (unsigned long)stub->idt;
 }
 
 static void use_port(struct kexec_stub *stub, const struct uart_port *port)
@@ -368,7 +393,9 @@ static int alloc_stub(struct kimage *image)
 		return -ENOMEM;
 	__memcpy(page_address(image->control_code_page), relocate_kernel,
 		 KEXEC_CONTROL_CODE_MAX_SIZE);
-	fill_descriptors(stub);
+	fill_idt(stub);
+	fill_tss(stub);
+	fill_gdt(stub);
 	find_console(stub);
 	memcpy(stub->text, stub_text, sizeof(stub_text));
 	if (cc_platform_has(CC_ATTR_HOST_MEM_ENCRYPT))

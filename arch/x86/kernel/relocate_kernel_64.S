@@ -71,6 +71,8 @@ SYM_CODE_START_NOALIGN(relocate_kernel)
 
 	lgdt	KEXEC_STUB_GDTR(%r15)
 	lidt	KEXEC_STUB_IDTR(%r15)
+	movl	$KEXEC_STUB_TSS_SELECTOR, %ecx
+	ltr	%cx
 	movl	$__KERNEL_DS, %ecx
 	movl	%ecx, %ss
 	movl	%ecx, %ds
@@ -129,11 +131,38 @@ SYM_CODE_START_NOALIGN(relocate_kernel)
 	addq	$MOVE_SIZE, %rbp
 	cmpq	$-1, %rsi
 	je	.Lzero
-	rep movsq
+	ALTERNATIVE "jmp .Lunrolled", "rep movsq", X86_FEATURE_ERMS
 	jmp	.Lnext_move
 .Lzero:
 	xorl	%eax, %eax
 	rep stosq
+	jmp	.Lnext_move
+	/*
+	 * Where REP is slow, emulators among it: all loads of a cache line
+	 * before its stores, which may share an entry of a translation cache.
+	 * Pages are whole cache lines.
+	 */
+.Lunrolled:
+	movq	0x00(%rsi), %rax
+	movq	0x08(%rsi), %r8
+	movq	0x10(%rsi), %r9
+	movq	0x18(%rsi), %r10
+	movq	0x20(%rsi), %r11
+	movq	0x28(%rsi), %r12
+	movq	0x30(%rsi), %r13
+	movq	0x38(%rsi), %r14
+	movq	%rax, 0x00(%rdi)
+	movq	%r8, 0x08(%rdi)
+	movq	%r9, 0x10(%rdi)
+	movq	%r10, 0x18(%rdi)
+	movq	%r11, 0x20(%rdi)
+	movq	%r12, 0x28(%rdi)
+	movq	%r13, 0x30(%rdi)
+	movq	%r14, 0x38(%rdi)
+	addq	$64, %rsi
+	addq	$64, %rdi
+	subq	$8, %rcx
+	jnz	.Lunrolled
 	jmp	.Lnext_move
 .Lpage_done:
 	movq	MOVES_NEXT(%rbx), %rbx
@@ -199,7 +228,10 @@ SYM_CODE_START_NOALIGN(kexec_stub_vectors)
 	.endr
 SYM_CODE_END(kexec_stub_vectors)
 
-/* On the stack: vector, error code, RIP, ... Does not return. */
+/*
+ * On the stack: vector, error code, RIP, ... Does not return. An exception in
+ * here would begin again on the same stack, and could go on for ever.
+ */
 SYM_CODE_START_LOCAL_NOALIGN(exception)
 	UNWIND_HINT_END_OF_STACK
 	cld
@@ -207,6 +239,8 @@ SYM_CODE_START_LOCAL_NOALIGN(exception)
 	subq	$16, %rsp
 	sidt	(%rsp)
 	movq	2(%rsp), %r15
+	btsl	$KEXEC_STUB_EXCEPTION_BIT, KEXEC_STUB_FLAGS(%r15)
+	jc	reset
 
 	leaq	TEXT(KEXEC_TEXT_VECTOR)(%r15), %rsi
 	movq	0(%rbp), %rdx

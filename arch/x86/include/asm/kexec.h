@@ -10,17 +10,17 @@
 #define KEXEC_CONTROL_CODE_MAX_SIZE	4096
 
 /* Offsets into struct kexec_stub, for the assembler. */
-#define KEXEC_STUB_GDTR			0x220
-#define KEXEC_STUB_IDTR			0x230
-#define KEXEC_STUB_PGD			0x240
-#define KEXEC_STUB_MOVES		0x248
-#define KEXEC_STUB_ENTRY		0x250
-#define KEXEC_STUB_STACK		0x258
-#define KEXEC_STUB_FLAGS		0x260
-#define KEXEC_STUB_UART_KIND		0x264
-#define KEXEC_STUB_UART_SHIFT		0x268
-#define KEXEC_STUB_UART_ADDR		0x270
-#define KEXEC_STUB_TEXT			0x278
+#define KEXEC_STUB_GDTR			0x230
+#define KEXEC_STUB_IDTR			0x240
+#define KEXEC_STUB_PGD			0x250
+#define KEXEC_STUB_MOVES		0x258
+#define KEXEC_STUB_ENTRY		0x260
+#define KEXEC_STUB_STACK		0x268
+#define KEXEC_STUB_FLAGS		0x270
+#define KEXEC_STUB_UART_KIND		0x274
+#define KEXEC_STUB_UART_SHIFT		0x278
+#define KEXEC_STUB_UART_ADDR		0x280
+#define KEXEC_STUB_TEXT			0x288
 
 /* struct kexec_stub, text */
 #define KEXEC_TEXT_VECTOR		0
@@ -34,6 +34,7 @@
 /* struct kexec_stub, flags */
 #define KEXEC_STUB_WBINVD_BIT		0
 #define KEXEC_STUB_NO_PORTS_BIT		1
+#define KEXEC_STUB_EXCEPTION_BIT	2
 
 /* struct kexec_stub, uart_kind */
 #define KEXEC_UART_NONE			0
@@ -45,6 +46,11 @@
 #define KEXEC_STUB_VECTORS		32
 #define KEXEC_STUB_VECTOR_SIZE		16
 
+/* The stub's task state, in its GDT, and its entries there for stacks. */
+#define KEXEC_STUB_TSS_SELECTOR		0x20
+#define KEXEC_STUB_IST_EXCEPTION	1
+#define KEXEC_STUB_IST_NMI		2
+
 #ifndef __ASSEMBLY__
 
 #include <linux/build_bug.h>
@@ -54,6 +60,7 @@
 
 #include <asm/desc_defs.h>
 #include <asm/page.h>
+#include <asm/processor.h>
 #include <asm/ptrace.h>
 
 #ifdef CONFIG_X86_32
@@ -73,7 +80,7 @@ struct kimage;
 /**
  * struct kexec_stub - all data of the stub, in one page
  * @idt: for the exceptions, as long as the next kernel has no own table
- * @gdt: null, unused, flat 64-bit code, flat data
+ * @gdt: null, unused, flat 64-bit code, flat data, @tss in the last two
  * @gdtr: operand of lgdt
  * @idtr: operand of lidt
  * @pgd: physical address of the transition page tables
@@ -85,11 +92,14 @@ struct kimage;
  * @uart_shift: log2 of the distance between the UART's registers
  * @uart_addr: port number or physical address of its first register
  * @text: what an exception says, a number after each
+ * @tss: names the stacks of exceptions, so that a bad %rsp is no triple fault
+ * @nmi_stack: one NMI at a time
+ * @exception_stack: a second exception only resets
  * @stack_space: used from its end, before the jump and after
  */
 struct kexec_stub {
 	gate_desc idt[KEXEC_STUB_VECTORS];
-	struct desc_struct gdt[4];
+	struct desc_struct gdt[6];
 	struct desc_ptr gdtr __aligned(16);
 	struct desc_ptr idtr __aligned(16);
 	u64 pgd __aligned(16);
@@ -101,7 +111,10 @@ struct kexec_stub {
 	u32 uart_shift;
 	u64 uart_addr;
 	char text[KEXEC_TEXT_NR][KEXEC_TEXT_SIZE];
-	u8 stack_space[0xd10];
+	struct x86_hw_tss tss;
+	u8 nmi_stack[0x98];
+	u8 exception_stack[0x200];
+	u8 stack_space[0xa00];
 };
 
 static_assert(offsetof(struct kexec_stub, idt) == 0);
@@ -116,6 +129,8 @@ static_assert(offsetof(struct kexec_stub, uart_kind) == KEXEC_STUB_UART_KIND);
 static_assert(offsetof(struct kexec_stub, uart_shift) == KEXEC_STUB_UART_SHIFT);
 static_assert(offsetof(struct kexec_stub, uart_addr) == KEXEC_STUB_UART_ADDR);
 static_assert(offsetof(struct kexec_stub, text) == KEXEC_STUB_TEXT);
+static_assert(offsetofend(struct kexec_stub, nmi_stack) % 16 == 0);
+static_assert(offsetofend(struct kexec_stub, exception_stack) % 16 == 0);
 static_assert(sizeof(struct kexec_stub) == PAGE_SIZE);
 
 /* Leaves this kernel and does not return. @stub: in the direct map. */

@@ -304,9 +304,19 @@ static void plan_zero_over_allocator(struct plan *plan)
 static void plan_flood(struct plan *plan)
 {
 	struct kx_range ram = low_ram();
-	u64 size = (ram.end - ram.start) * 9 / 10 & KX_PAGE_MASK;
-	u64 content = argument(plan, size * 6 / 10) & KX_PAGE_MASK;
+	u64 size = (ram.end - ram.start) * 9 / 10;
+	u64 content = kx_free_kb() * 1024 / 3 * 2;
 
+	/*
+	 * A debug kernel's own data is all over memory: leave it more of that,
+	 * for what the jump needs must be outside.
+	 */
+	if (kx_slowness() > 1)
+		size = (ram.end - ram.start) * 6 / 10;
+	size &= KX_PAGE_MASK;
+	if (content > size * 6 / 10)
+		content = size * 6 / 10;
+	content &= KX_PAGE_MASK;
 	kx_image_add(&plan->img, ram.start, content, content);
 	kx_image_add(&plan->img, ram.start + content, size - content, 0);
 }
@@ -545,6 +555,16 @@ static void plan_fault_gp(struct plan *plan)
 	plan->img.fault = PAYLOAD_GP;
 }
 
+static void plan_fault_stack(struct plan *plan)
+{
+	plan->img.fault = PAYLOAD_STACK;
+}
+
+static void plan_fault_nested(struct plan *plan)
+{
+	plan->img.fault = PAYLOAD_NESTED;
+}
+
 /* A record of the stub's: destination, source, length */
 static bool is_move(const u64 *move, const struct kx_seg *seg,
 		    const struct kx_ranges *ram)
@@ -640,7 +660,7 @@ static const struct jump_case {
 	{ "zero_only", plan_zero_only, "segments without content" },
 	{ "zero_over_allocator", plan_zero_over_allocator,
 	  "zeros where content was kept" },
-	{ "flood", plan_flood, "all of memory [content]" },
+	{ "flood", plan_flood, "nearly all of memory" },
 	{ "big", plan_big, "[size [address]]" },
 	{ "memsz0", plan_memsz0, "segments of size 0, at 0 and inside others" },
 	{ "hidden", plan_hidden, "memory that this kernel does not use [size]" },
@@ -654,6 +674,8 @@ static const struct jump_case {
 	{ "fault_de", plan_fault_de, "the payload divides by 0" },
 	{ "fault_pf", plan_fault_pf, "the payload writes where nothing is" },
 	{ "fault_gp", plan_fault_gp, "the payload writes to no address" },
+	{ "fault_stack", plan_fault_stack, "the payload pushes to no memory" },
+	{ "fault_nested", plan_fault_nested, "the stub's report fails as well" },
 	{ "move_gp", plan_move_gp, "a move from no address" },
 	{ "move_pf", plan_move_pf, "a move from where nothing is" },
 };

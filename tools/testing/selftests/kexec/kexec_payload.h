@@ -23,6 +23,7 @@
 #define PAYLOAD_OFF_DE		0x820
 #define PAYLOAD_OFF_PF		0x840
 #define PAYLOAD_OFF_GP		0x860
+#define PAYLOAD_OFF_STACK	0x880
 #define PAYLOAD_PF_ADDR		0x200000123456
 
 /* I/O ports */
@@ -47,6 +48,8 @@ enum payload_fault {
 	PAYLOAD_DE,
 	PAYLOAD_PF,
 	PAYLOAD_GP,
+	PAYLOAD_STACK,
+	PAYLOAD_NESTED,
 };
 
 /*
@@ -124,6 +127,7 @@ void payload_ud(void);
 void payload_de(void);
 void payload_pf(u64 addr);
 void payload_gp(u64 addr);
+void payload_stack(u64 top);
 void payload_main(u64 base);
 
 #pragma GCC visibility pop

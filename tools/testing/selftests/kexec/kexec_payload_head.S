@@ -64,6 +64,9 @@ entry:
 	movb	%al, (%rdi)
 	fault	PAYLOAD_OFF_GP, payload_gp
 	movb	%al, (%rdi)
+	fault	PAYLOAD_OFF_STACK, payload_stack
+	movq	%rdi, %rsp
+	pushq	%rax
 
 	.bss
 	.balign	16
