@@ -35,14 +35,12 @@ from common import BUILD, Failure, locked, main, say	# noqa: E402
 import report			# noqa: E402
 
 PAIRS = 5
-SLOW = 20		# seconds: a stock guest that takes longer runs less often
-SLOW_RUNS = 2
-GLACIAL = 60
+SLOW = 60		# seconds: a stock guest that takes longer runs once
 GUEST_TIMEOUT = 900
 BOOTS = 3		# attempts to get a guest as far as its init
 DISTURBANCE = 0.1	# processors that others may use during a run
 PATIENCE = 20		# repetitions of a disturbed run
-QUIET_TIME = 3		# seconds without others before a run starts
+QUIET_TIME = 1		# seconds without others before a run starts
 QUIET_WAIT = 1200	# seconds until it is given up
 QEMU = ("-machine", "pc", "-mem-prealloc")
 APPEND = "nokaslr"
@@ -114,7 +112,7 @@ def load_rows():
     yield load_row(512, LOW, "4G", limit=1.0, expect="home", quick=True)
     yield load_row(512, "top", "4G", limit=0.08)
     for where in (LOW, "top", "across"):
-        for mib in (64, 128, 256, 512, 1024):
+        for mib in (64, 256, 1024):
             yield load_row(mib, where, "6G")
 
 
@@ -262,13 +260,6 @@ class Bench:
                 if text.startswith("MACHINE ")]
 
 
-def stock_runs(slowest, pairs):
-    """Enough of them, unless one takes very long."""
-    if slowest > GLACIAL:
-        return 1
-    return min(pairs, SLOW_RUNS) if slowest > SLOW else pairs
-
-
 def note_home(figures, said):
     """Where our image was; it must be where the row's name says."""
     if "home" not in said:
@@ -285,7 +276,7 @@ def measure(bench, row, pairs):
     figures = Figures(row)
     slowest = 0
     for turn in range(pairs):
-        if turn < stock_runs(slowest, pairs):
+        if slowest <= SLOW:
             said = bench.said("stock", row, turn)
             figures.stock.append(row.figure(said))
             slowest = max(slowest, said["seconds"])

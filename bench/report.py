@@ -20,7 +20,7 @@ Written by `make bench` on {date}, in {minutes:.0f} minutes:
   `-accel {accel} -cpu {model} -smp 2 {options}`, booted with `{append}`
 
 Each figure is the median of as many guests as "runs" says, stock and ours
-booted in turn; where a guest of stock takes more than {slow} s it has fewer.
+booted in turn; where a guest of stock takes more than {slow} s it has one.
 "in place" is the part of our image that need not be moved at the jump. Limits
 are of ours/stock, or where it says so of ours.
 
