@@ -54,13 +54,13 @@
 #ifndef __ASSEMBLY__
 
 #include <linux/build_bug.h>
+#include <linux/processor.h>
 #include <linux/stddef.h>
 #include <linux/string.h>
 #include <linux/types.h>
 
 #include <asm/desc_defs.h>
 #include <asm/page.h>
-#include <asm/processor.h>
 #include <asm/ptrace.h>
 
 #ifdef CONFIG_X86_32

@@ -369,14 +369,11 @@ static void check_desc(u64 base)
  */
 static void spoil_report(void)
 {
-	struct {
-		u16 size;
-		u64 base;
-	} __attribute__((packed)) idtr;
+	struct table_register idt;
 
-	asm volatile("sidt %0" : "=m"(idtr));
-	*(volatile u32 *)(idtr.base + 0x274) = 2;
-	*(volatile u64 *)(idtr.base + 0x280) = PAYLOAD_PF_ADDR;
+	asm volatile("sidt %0" : "=m" (idt));
+	*(u32 *)(idt.base + 0x274) = 2;
+	*(u64 *)(idt.base + 0x280) = PAYLOAD_PF_ADDR;
 }
 
 static void fault(void)
