@@ -230,7 +230,8 @@ SYM_CODE_END(kexec_stub_vectors)
 
 /*
  * On the stack: vector, error code, RIP, ... Does not return. An exception in
- * here would begin again on the same stack, and could go on for ever.
+ * here begins again on the same stack; the second one only resets, for this
+ * could go on for ever.
  */
 SYM_CODE_START_LOCAL_NOALIGN(exception)
 	UNWIND_HINT_END_OF_STACK

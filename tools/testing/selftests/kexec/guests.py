@@ -29,6 +29,7 @@ ERRNO = "kexec_load_errno"
 ERRNO_USUAL = f"{ERRNO}:-T:row12_hidden:-T:row12_hot_added"
 DEMANDS = "compat,userns,hole,vga,ebda,reserved,all,trace"
 
+HAS_ERMS = "/bin/grep:-qw:erms:/proc/cpuinfo"
 HEX = "0x[0-9a-f]+"
 
 
@@ -112,9 +113,9 @@ JUMPS = [
     jump("big:900M", mem="2G", cpus=4, name="jump-900m"),
     # With ERMS the stub moves by string instructions, else by a loop
     jump("kernel", mem="2G", cpus=4, cpu="max",
-         name="jump-kernel-rep"),
+         name="jump-kernel-rep", before=(HAS_ERMS,)),
     jump("big:300M", mem="1G", cpu="max", kernels=("nocontig",),
-         name="jump-300m-rep"),
+         name="jump-300m-rep", before=(HAS_ERMS,)),
     # One segment of more than 2 GiB
     jump("at:0x110235000:2304M", mem="6G", cpus=4, name="jump-2304m",
          timeout=300),
