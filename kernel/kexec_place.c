@@ -20,10 +20,16 @@
  * Memory that becomes zero at the jump is no content destination: zeros are
  * written after all moves, so a piece there may be lent.
  *
+ * Content may also come in memory of its own, a file that was read there. Where
+ * that is home, it is given like any other home. Where it is outside every
+ * content destination, it is pinned: a run of its own, which nobody chose. What
+ * the allocator hands out of a pinned destination would break the rule as a
+ * source and is too late as a home: it is set aside until kexec_place_trim().
+ *
  * The sections of this file, in the order in which a load calls them:
  *
  *  - tables: growing arrays of ranges
- *  - gathering: kexec_place_init(), _give(), _missing(), _trim()
+ *  - gathering: kexec_place_init(), _pin(), _give(), _missing(), _trim()
  *  - finishing: kexec_place_sort(), _count_runs(), _finish()
  *  - using: kexec_place_find(), _release()
  *
@@ -48,6 +54,19 @@
  * Tables
  */
 
+/* A table of @nr entries in place of @v with room for @max, or NULL. */
+static void *table_grow(void *v, unsigned long nr, unsigned long max, size_t size)
+{
+	void *new = kvmalloc_array(max, size, PLACE_GFP);
+
+	if (!new)
+		return NULL;
+	if (nr)
+		memcpy(new, v, nr * size);
+	kvfree(v);
+	return new;
+}
+
 /* Make room for @extra more entries, so that as many appends cannot fail. */
 static int ranges_reserve(struct kexec_ranges *r, unsigned long extra)
 {
@@ -56,12 +75,9 @@ static int ranges_reserve(struct kexec_ranges *r, unsigned long extra)
 
 	if (r->nr + extra <= r->max)
 		return 0;
-	v = kvmalloc_array(max, sizeof(*v), PLACE_GFP);
+	v = table_grow(r->v, r->nr, max, sizeof(*v));
 	if (!v)
 		return -ENOMEM;
-	if (r->nr)
-		memcpy(v, r->v, r->nr * sizeof(*v));
-	kvfree(r->v);
 	r->v = v;
 	r->max = max;
 	return 0;
@@ -106,6 +122,49 @@ static void ranges_sort(struct kexec_ranges *r)
 		ranges_append(r, r->v[i]);
 }
 
+static int run_compare(const void *a, const void *b)
+{
+	const struct kexec_run *x = a, *y = b;
+
+	return x->dst < y->dst ? -1 : x->dst > y->dst;
+}
+
+static void ranges_release(struct kexec_ranges *r, kexec_free_fn free, void *data)
+{
+	unsigned long i;
+
+	for (i = 0; i < r->nr; i++)
+		free(r->v[i], data);
+	r->nr = 0;
+}
+
+static void runs_release(const struct kexec_run *run, unsigned long nr,
+			 kexec_free_fn free, void *data)
+{
+	for (; nr--; run++)
+		free((struct kexec_range){ run->src, run->src + run->nr }, data);
+}
+
+/*
+ * The first of @nr runs, sorted by destination, that ends after @pfn; @nr when
+ * there is none.
+ */
+static unsigned long runs_search(const struct kexec_run *runs, unsigned long nr,
+				 unsigned long pfn)
+{
+	unsigned long low = 0, high = nr;
+
+	while (low < high) {
+		unsigned long mid = low + (high - low) / 2;
+
+		if (runs[mid].dst + runs[mid].nr <= pfn)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
 /*
  * Gathering
  */
@@ -131,6 +190,36 @@ void kexec_place_init(struct kexec_place *place, const struct kexec_range *dst,
 	sort(place->dst, place->nr_dsts, sizeof(*dst), range_compare, NULL);
 }
 
+/**
+ * kexec_place_pin - content that is in memory already
+ * @place: the placement, to which nothing was given but home
+ * @run: its source lies outside all content destinations, its destination
+ *       inside them, and in no other pin
+ *
+ * The memory belongs to the placement then. kexec_place_sort() has to come
+ * before the next kexec_place_give().
+ *
+ * Context: may sleep.
+ * Return: 0, or -ENOMEM: then nothing has changed.
+ */
+int kexec_place_pin(struct kexec_place *place, struct kexec_run run)
+{
+	struct kexec_runs *pins = &place->pins;
+	unsigned long max = max(2 * pins->max, 16UL);
+	struct kexec_run *v;
+
+	if (pins->nr == pins->max) {
+		v = table_grow(pins->v, pins->nr, max, sizeof(*v));
+		if (!v)
+			return -ENOMEM;
+		pins->v = v;
+		pins->max = max;
+	}
+	pins->v[pins->nr++] = run;
+	place->nr_pinned += run.nr;
+	return 0;
+}
+
 static void give_lent(struct kexec_place *place, struct kexec_range r)
 {
 	if (kexec_range_empty(r))
@@ -147,6 +236,40 @@ static void give_home(struct kexec_place *place, struct kexec_range r)
 	place->nr_home += kexec_range_size(r);
 }
 
+static struct kexec_range pin_range(const struct kexec_run *pin)
+{
+	return (struct kexec_range){ pin->dst, pin->dst + pin->nr };
+}
+
+/* A piece of one destination: what of it is pinned comes too late. */
+static void give_inside(struct kexec_place *place, struct kexec_range r)
+{
+	const struct kexec_runs *pins = &place->pins;
+	unsigned long i = runs_search(pins->v, pins->nr, r.start);
+
+	for (; i < pins->nr && pins->v[i].dst < r.end; i++) {
+		struct kexec_range pin = pin_range(&pins->v[i]);
+
+		give_home(place, (struct kexec_range){ r.start, pin.start });
+		ranges_append(&place->aside, kexec_range_cut(r, pin));
+		r.start = min(r.end, pin.end);
+	}
+	give_home(place, r);
+}
+
+/* How many pins a range meets: each can cut off a piece and be one. */
+static unsigned long count_pins(const struct kexec_place *place,
+				struct kexec_range r)
+{
+	const struct kexec_runs *pins = &place->pins;
+	unsigned long first = runs_search(pins->v, pins->nr, r.start);
+	unsigned long i = first;
+
+	while (i < pins->nr && pins->v[i].dst < r.end)
+		i++;
+	return i - first;
+}
+
 /**
  * kexec_place_give - hand over memory for the image's content
  * @place: the placement, not yet finished
@@ -157,11 +280,13 @@ static void give_home(struct kexec_place *place, struct kexec_range r)
  */
 int kexec_place_give(struct kexec_place *place, struct kexec_range r)
 {
+	unsigned long nr_pins = count_pins(place, r);
 	unsigned int i;
 
 	/* Each destination cuts off at most one piece of either kind. */
-	if (ranges_reserve(&place->home, place->nr_dsts) ||
-	    ranges_reserve(&place->lent, place->nr_dsts + 1))
+	if (ranges_reserve(&place->home, place->nr_dsts + nr_pins) ||
+	    ranges_reserve(&place->lent, place->nr_dsts + 1) ||
+	    ranges_reserve(&place->aside, nr_pins))
 		return -ENOMEM;
 
 	for (i = 0; i < place->nr_dsts; i++) {
@@ -170,17 +295,34 @@ int kexec_place_give(struct kexec_place *place, struct kexec_range r)
 		if (!kexec_range_overlaps(r, dst))
 			continue;
 		give_lent(place, (struct kexec_range){ r.start, dst.start });
-		give_home(place, kexec_range_cut(r, dst));
+		give_inside(place, kexec_range_cut(r, dst));
 		r.start = min(r.end, dst.end);
 	}
 	give_lent(place, r);
 	return 0;
 }
 
-/* Destination pages whose own memory was not given. */
+/**
+ * kexec_place_holds - is the content of a destination anywhere yet?
+ * @place: sorted, not yet finished
+ * @r: page frames in a content destination
+ *
+ * Return: true when any of @r is at home or pinned.
+ */
+bool kexec_place_holds(const struct kexec_place *place, struct kexec_range r)
+{
+	unsigned long i;
+
+	for (i = 0; i < place->home.nr; i++)
+		if (kexec_range_overlaps(place->home.v[i], r))
+			return true;
+	return count_pins(place, r) != 0;
+}
+
+/* Destination pages that need a lender: neither at home nor pinned. */
 static unsigned long away(const struct kexec_place *place)
 {
-	return place->nr_content - place->nr_home;
+	return place->nr_content - place->nr_home - place->nr_pinned;
 }
 
 /**
@@ -200,12 +342,14 @@ unsigned long kexec_place_missing(const struct kexec_place *place)
  * @free: takes the memory back
  * @data: handed to @free
  *
- * Home that arrives late makes as much of the lent memory unnecessary.
+ * Home that arrives late makes as much of the lent memory unnecessary. What was
+ * set aside goes back as well.
  */
 void kexec_place_trim(struct kexec_place *place, kexec_free_fn free, void *data)
 {
 	struct kexec_ranges *lent = &place->lent;
 
+	ranges_release(&place->aside, free, data);
 	while (place->nr_lent > away(place)) {
 		struct kexec_range *last = &lent->v[lent->nr - 1];
 		unsigned long excess = place->nr_lent - away(place);
@@ -273,40 +417,82 @@ static void lend(struct lender *from, struct kexec_range gap,
 	}
 }
 
-/* Go through what lies between the home pieces, once, in order. */
+/* Where assign() is in the tables of what needs no lender. */
+struct cursor {
+	const struct kexec_range *home;
+	const struct kexec_range *homes_end;
+	const struct kexec_run *pin;
+	const struct kexec_run *pins_end;
+	struct lender lender;
+	struct run_writer w;
+};
+
+/*
+ * The next piece of @rest, the part of a destination that is left, that is at
+ * home or pinned; empty and at its end where there is none.
+ */
+static struct kexec_range next_settled(const struct cursor *c,
+				       struct kexec_range rest)
+{
+	struct kexec_range next = { rest.end, rest.end };
+
+	if (c->home < c->homes_end && c->home->start < next.start)
+		next = *c->home;
+	if (c->pin < c->pins_end && c->pin->dst < next.start)
+		next = pin_range(c->pin);
+	return next;
+}
+
+static bool is_pin(const struct cursor *c, struct kexec_range r)
+{
+	return c->pin < c->pins_end && c->pin->dst == r.start;
+}
+
+static void assign_dst(struct cursor *c, struct kexec_range rest)
+{
+	while (!kexec_range_empty(rest)) {
+		struct kexec_range next = next_settled(c, rest);
+
+		lend(&c->lender, (struct kexec_range){ rest.start, next.start }, &c->w);
+		rest.start = next.end;
+		if (kexec_range_empty(next))
+			continue;
+		/* Touching destinations may share a home piece. */
+		if (is_pin(c, next))
+			run_write(&c->w, *c->pin++);
+		else if (next.end <= rest.end)
+			c->home++;
+	}
+}
+
+/* Go through what is neither at home nor pinned, once, in order. */
 static unsigned long assign(const struct kexec_place *place,
 			    struct kexec_run *table)
 {
-	const struct kexec_range *home = place->home.v;
-	const struct kexec_range *homes_end = home + place->home.nr;
-	struct lender lender = { .next = place->lent.v };
-	struct run_writer w = { .table = table };
+	struct cursor c = {
+		.home = place->home.v,
+		.homes_end = place->home.v + place->home.nr,
+		.pin = place->pins.v,
+		.pins_end = place->pins.v + place->pins.nr,
+		.lender.next = place->lent.v,
+		.w.table = table,
+	};
 	unsigned int i;
 
-	for (i = 0; i < place->nr_dsts; i++) {
-		struct kexec_range rest = place->dst[i];
-
-		while (home < homes_end && home->start < rest.end) {
-			lend(&lender, (struct kexec_range){ rest.start, home->start }, &w);
-			rest.start = min(home->end, rest.end);
-			/* Touching destinations may share a home piece. */
-			if (home->end > rest.end)
-				break;
-			home++;
-		}
-		lend(&lender, rest, &w);
-	}
-	return w.nr;
+	for (i = 0; i < place->nr_dsts; i++)
+		assign_dst(&c, place->dst[i]);
+	return c.w.nr;
 }
 
 /**
- * kexec_place_sort - sort and join what was given
+ * kexec_place_sort - sort and join what was given, and sort what is pinned
  * @place: the placement, not yet finished
  */
 void kexec_place_sort(struct kexec_place *place)
 {
 	ranges_sort(&place->home);
 	ranges_sort(&place->lent);
+	sort(place->pins.v, place->pins.nr, sizeof(*place->pins.v), run_compare, NULL);
 }
 
 /**
@@ -339,6 +525,8 @@ int kexec_place_finish(struct kexec_place *place)
 	place->runs = runs;
 	place->nr_runs = nr;
 	ranges_free(&place->lent);
+	kvfree(place->pins.v);
+	place->pins = (struct kexec_runs){};
 	return 0;
 }
 
@@ -358,25 +546,18 @@ int kexec_place_finish(struct kexec_place *place)
 struct kexec_run kexec_place_find(const struct kexec_place *place,
 				  unsigned long pfn)
 {
-	unsigned long low = 0, high = place->nr_runs;
-	struct kexec_run found = { .dst = pfn, .src = pfn };
-	const struct kexec_run *run;
+	unsigned long i = runs_search(place->runs, place->nr_runs, pfn);
+	struct kexec_run found = { .dst = pfn, .src = pfn, .nr = ULONG_MAX - pfn };
+	const struct kexec_run *run = &place->runs[i];
 
-	/* Find the first run that begins after the page. */
-	while (low < high) {
-		unsigned long mid = low + (high - low) / 2;
-
-		if (place->runs[mid].dst <= pfn)
-			low = mid + 1;
-		else
-			high = mid;
+	if (i == place->nr_runs)
+		return found;
+	if (run->dst > pfn) {
+		found.nr = run->dst - pfn;
+		return found;
 	}
-	run = &place->runs[low];
-	found.nr = low < place->nr_runs ? run->dst - pfn : ULONG_MAX - pfn;
-	if (low && pfn - run[-1].dst < run[-1].nr) {
-		found.src = run[-1].src + (pfn - run[-1].dst);
-		found.nr = run[-1].dst + run[-1].nr - pfn;
-	}
+	found.src = run->src + (pfn - run->dst);
+	found.nr = run->dst + run->nr - pfn;
 	return found;
 }
 
@@ -389,17 +570,15 @@ struct kexec_run kexec_place_find(const struct kexec_place *place,
 void kexec_place_release(struct kexec_place *place, kexec_free_fn free,
 			 void *data)
 {
-	const struct kexec_run *run = place->runs;
-	unsigned long i;
-
-	for (i = 0; i < place->home.nr; i++)
-		free(place->home.v[i], data);
-	for (i = 0; i < place->lent.nr; i++)
-		free(place->lent.v[i], data);
-	for (i = 0; i < place->nr_runs; i++, run++)
-		free((struct kexec_range){ run->src, run->src + run->nr }, data);
+	ranges_release(&place->home, free, data);
+	ranges_release(&place->lent, free, data);
+	ranges_release(&place->aside, free, data);
+	runs_release(place->pins.v, place->pins.nr, free, data);
+	runs_release(place->runs, place->nr_runs, free, data);
 	ranges_free(&place->home);
 	ranges_free(&place->lent);
+	ranges_free(&place->aside);
+	kvfree(place->pins.v);
 	kvfree(place->runs);
 	*place = (struct kexec_place){};
 }

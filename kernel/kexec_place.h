@@ -78,6 +78,13 @@ struct kexec_ranges {
 	unsigned long max;
 };
 
+/* A growing array of runs. */
+struct kexec_runs {
+	struct kexec_run *v;
+	unsigned long nr;
+	unsigned long max;
+};
+
 /**
  * struct kexec_place - which memory holds which part of an image
  * @dst: content destinations, sorted and disjoint
@@ -85,8 +92,12 @@ struct kexec_ranges {
  * @nr_content: page frames in all of @dst
  * @home: memory that is its own destination
  * @lent: memory outside every content destination
+ * @pins: content that came in memory of its own, outside every content
+ *        destination, and stays there until the jump
+ * @aside: memory inside a pinned destination, which cannot serve
  * @nr_home: page frames in @home
  * @nr_lent: page frames in @lent
+ * @nr_pinned: page frames in @pins
  * @runs: the moves that are left, sorted by destination; NULL until
  *        kexec_place_finish(), which turns @lent into them
  * @nr_runs: how many
@@ -98,8 +109,11 @@ struct kexec_place {
 
 	struct kexec_ranges home;
 	struct kexec_ranges lent;
+	struct kexec_runs pins;
+	struct kexec_ranges aside;
 	unsigned long nr_home;
 	unsigned long nr_lent;
+	unsigned long nr_pinned;
 
 	struct kexec_run *runs;
 	unsigned long nr_runs;
@@ -109,7 +123,9 @@ typedef void (*kexec_free_fn)(struct kexec_range r, void *data);
 
 void kexec_place_init(struct kexec_place *place, const struct kexec_range *dst,
 		      unsigned int nr);
+int kexec_place_pin(struct kexec_place *place, struct kexec_run run);
 int kexec_place_give(struct kexec_place *place, struct kexec_range r);
+bool kexec_place_holds(const struct kexec_place *place, struct kexec_range r);
 unsigned long kexec_place_missing(const struct kexec_place *place);
 void kexec_place_trim(struct kexec_place *place, kexec_free_fn free, void *data);
 void kexec_place_sort(struct kexec_place *place);
