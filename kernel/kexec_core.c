@@ -13,6 +13,7 @@
  *  - fill: the content into that memory
  *  - seal: digests, and the table that the architecture's stub walks
  *  - image: the whole of it
+ *  - maps of segments: kimage_map_segment(), for IMA
  *  - reboot: kernel_kexec(), for reboot(2)
  *
  * Names: a destination is where the new kernel is to find something, content
@@ -42,6 +43,7 @@
 #include <linux/syscore_ops.h>
 #include <linux/sysctl.h>
 #include <linux/uio.h>
+#include <linux/vmalloc.h>
 #include <linux/xxhash.h>
 
 #include "kexec_internal.h"
@@ -318,6 +320,25 @@ int kimage_check(struct kimage *image)
  */
 #define SPARE_FRACTION 64
 
+/* A digest covers no more than this of a segment. */
+#define SUM_PAGES (SZ_16M >> PAGE_SHIFT)
+
+/* What IMA writes after the check in reboot(2) can have no digest. */
+static bool is_summed(const struct kimage *image, unsigned int i)
+{
+	return !kimage_is_ima_segment(image, i);
+}
+
+static unsigned int count_sums(const struct kimage *image)
+{
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < image->nr_segments; i++)
+		if (is_summed(image, i))
+			nr += DIV_ROUND_UP(PFN_UP(image->segment[i].bufsz), SUM_PAGES);
+	return nr;
+}
+
 static struct kexec_range pages_range(struct page *page, unsigned int order)
 {
 	unsigned long pfn = page_to_pfn(page);
@@ -325,7 +346,12 @@ static struct kexec_range pages_range(struct page *page, unsigned int order)
 	return (struct kexec_range){ pfn, pfn + (1UL << order) };
 }
 
-static void free_range(struct kexec_range r, void *unused)
+/**
+ * kexec_free_pages - free memory that was taken for an image
+ * @r: page frames, each allocated as a single page
+ * @unused: for kexec_place_release()
+ */
+void kexec_free_pages(struct kexec_range r, void *unused)
 {
 	arch_kexec_pre_free_pages(page_address(pfn_to_page(r.start)),
 				  kexec_range_size(r));
@@ -345,7 +371,7 @@ static struct page *alloc_range(gfp_t gfp, unsigned int order)
 	split_page(page, order);
 	if (!arch_kexec_post_alloc_pages(page_address(page), 1 << order, gfp))
 		return page;
-	free_range(pages_range(page, order), NULL);
+	kexec_free_pages(pages_range(page, order), NULL);
 	return NULL;
 }
 
@@ -355,7 +381,7 @@ static int give_range(struct kimage *image, struct kexec_range r)
 	int err = kexec_place_give(image->place, r);
 
 	if (err)
-		free_range(r, NULL);
+		kexec_free_pages(r, NULL);
 	return err;
 }
 
@@ -410,16 +436,18 @@ static void free_control_pages(struct kimage *image)
 		unsigned int order = page_private(page);
 
 		set_page_private(page, 0);
-		free_range(pages_range(page, order), NULL);
+		kexec_free_pages(pages_range(page, order), NULL);
 	}
 	INIT_LIST_HEAD(&image->control_pages);
 }
 
-/*
- * What an image may take: free memory above the watermarks, page cache as far
- * as the kernel itself counts it as available, and what swap has room for.
+/**
+ * kexec_available_pages - what an image may take
+ *
+ * Return: page frames that are free above the watermarks, page cache as far as
+ * the kernel itself counts it as available, and what swap has room for.
  */
-static unsigned long available_pages(void)
+unsigned long kexec_available_pages(void)
 {
 	unsigned long anon = global_node_page_state(NR_ACTIVE_ANON) +
 			     global_node_page_state(NR_INACTIVE_ANON);
@@ -438,7 +466,7 @@ static int no_memory(const struct kimage *image)
 			    "the image does not fit in memory: %lu KiB of content, %lu KiB found, %lu KiB left to take",
 			    place->nr_content << (PAGE_SHIFT - 10),
 			    (place->nr_home + place->nr_lent) << (PAGE_SHIFT - 10),
-			    available_pages() << (PAGE_SHIFT - 10));
+			    kexec_available_pages() << (PAGE_SHIFT - 10));
 }
 
 #ifdef CONFIG_CONTIG_ALLOC
@@ -466,7 +494,7 @@ static int take_in_place(struct kimage *image, struct kexec_range r)
 	if (!arch_kexec_post_alloc_pages(page_address(pfn_to_page(r.start)), nr,
 					 KIMAGE_GFP))
 		return give_range(image, r);
-	free_range(r, NULL);
+	kexec_free_pages(r, NULL);
 	return -ENOMEM;
 }
 #else
@@ -480,24 +508,35 @@ static int take_in_place(struct kimage *image, struct kexec_range r)
  * Ask for the destinations themselves. One page that cannot be moved away makes
  * a call fail, so ask for a pageblock at a time.
  */
+static int take_destination(struct kimage *image, struct kexec_range r)
+{
+	int err = 0;
+
+	while (!kexec_range_empty(r) && !err) {
+		unsigned long end = min(r.end, pageblock_end_pfn(r.start));
+		struct kexec_range part = { r.start, end };
+
+		/* What a file was read into is the image's already. */
+		if (!image->file_mode || !kexec_place_holds(image->place, part))
+			err = take_in_place(image, part);
+		if (fatal_signal_pending(current))
+			err = -EINTR;
+		cond_resched();
+		r.start = end;
+	}
+	return err;
+}
+
 static int take_destinations(struct kimage *image)
 {
 	const struct kexec_place *place = image->place;
-	struct kexec_range r;
 	unsigned int i;
 	int err = 0;
 
-	for (i = 0; i < place->nr_dsts; i++) {
-		for (r = place->dst[i]; !kexec_range_empty(r) && !err; ) {
-			unsigned long end = min(r.end, pageblock_end_pfn(r.start));
-
-			err = take_in_place(image, (struct kexec_range){ r.start, end });
-			if (fatal_signal_pending(current))
-				err = -EINTR;
-			cond_resched();
-			r.start = end;
-		}
-	}
+	if (image->no_in_place)
+		return 0;
+	for (i = 0; i < place->nr_dsts && !err; i++)
+		err = take_destination(image, place->dst[i]);
 	return err;
 }
 
@@ -536,7 +575,7 @@ static int take_blocks(struct kimage *image)
 		order = min_t(unsigned int, order, ilog2(missing));
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		if (available_pages() < 1UL << order)
+		if (kexec_available_pages() < 1UL << order)
 			return -ENOMEM;
 		err = take_block(image, &order);
 		cond_resched();
@@ -570,7 +609,7 @@ static int take_move_pages(struct kimage *image)
 	int err;
 
 	for (;;) {
-		kexec_place_trim(image->place, free_range, NULL);
+		kexec_place_trim(image->place, kexec_free_pages, NULL);
 		kexec_place_sort(image->place);
 		want = DIV_ROUND_UP(kexec_place_count_runs(image->place) +
 				    image->nr_segments, KEXEC_MOVES_PER_PAGE);
@@ -584,18 +623,79 @@ static int take_move_pages(struct kimage *image)
 	}
 }
 
+/*
+ * The stub verifies what this kernel has read itself. An image of kexec_load(2)
+ * brings code of its own for that.
+ */
+static int take_check_pages(struct kimage *image)
+{
+	unsigned int left = image->file_mode ? count_sums(image) : 0;
+
+	for (; left; left -= min(left, KEXEC_CHECKS_PER_PAGE)) {
+		struct page *page = kimage_alloc_control_pages(image, 0);
+		struct kexec_check_page *checks;
+
+		if (!page)
+			return -ENOMEM;
+		checks = page_address(page);
+		checks->next = image->checks ? virt_to_phys(image->checks) : 0;
+		checks->nr = 0;
+		image->checks = checks;
+	}
+	return 0;
+}
+
 static int take_all(struct kimage *image)
 {
 	const struct kexec_place *place = image->place;
 	int err;
 
-	if (place->nr_content > available_pages())
+	if (kexec_place_missing(place) > kexec_available_pages())
 		return -ENOMEM;
 	err = machine_kexec_prepare(image) ?: take_destinations(image) ?:
-	      take_blocks(image) ?: take_move_pages(image);
-	image->stats.pieces = place->home.nr + place->lent.nr;
+	      take_blocks(image) ?: take_check_pages(image) ?:
+	      take_move_pages(image);
+	image->stats.pieces = place->home.nr + place->lent.nr + place->pins.nr;
 	return err;
 }
+
+#ifdef CONFIG_KEXEC_FILE
+/**
+ * kimage_take - find memory for one stretch of content
+ * @image: before kimage_load(); its placement serves for this
+ * @dst: where the content is meant to be, page frames
+ *
+ * Context: may sleep; the owner of kexec_mutex.
+ * Return: 0: image->place is finished, for the caller to take the memory out of.
+ * Or -ENOMEM or -EINTR, and nothing was taken.
+ */
+int kimage_take(struct kimage *image, struct kexec_range dst)
+{
+	struct kexec_place *place = image->place;
+	int err;
+
+	kexec_place_init(place, &dst, 1);
+	err = take_destinations(image) ?: take_blocks(image);
+	if (!err) {
+		kexec_place_trim(place, kexec_free_pages, NULL);
+		kexec_place_sort(place);
+		err = kexec_place_finish(place);
+	}
+	if (err)
+		kexec_place_release(place, kexec_free_pages, NULL);
+	return err;
+}
+
+/**
+ * kexec_alloc_page - memory for one page of a file that has no destination
+ *
+ * Return: for kexec_free_pages(), or NULL.
+ */
+struct page *kexec_alloc_page(void)
+{
+	return alloc_range(KIMAGE_GFP, 0);
+}
+#endif /* CONFIG_KEXEC_FILE */
 
 /* Find memory for the whole image, before any of it is copied. */
 static int kimage_place(struct kimage *image)
@@ -607,7 +707,8 @@ static int kimage_place(struct kimage *image)
 	for (i = 0; i < image->nr_segments; i++)
 		dst[i] = kexec_segment_content(&image->segment[i]);
 	kexec_place_init(image->place, dst, image->nr_segments);
-	err = take_all(image) ?: kexec_place_finish(image->place);
+	err = kexec_area_adopt(image, image->place) ?: take_all(image) ?:
+	      kexec_place_finish(image->place);
 	if (err && fatal_signal_pending(current))
 		return -EINTR;
 	return err == -ENOMEM ? no_memory(image) : err;
@@ -629,14 +730,34 @@ static int fill_page(struct page *page, struct iov_iter *from)
 	return 0;
 }
 
+/* What a segment is filled from, and the file that this is part of, if any. */
+struct fill {
+	struct iov_iter from;
+	struct kvec vec;
+	const struct kexec_segment *seg;
+	const struct kexec_area *area;
+};
+
+/* Was the content read into this very page? */
+static bool is_filled(const struct fill *fill, unsigned long pfn)
+{
+	size_t done = fill->seg->bufsz - iov_iter_count(&fill->from);
+
+	return fill->area &&
+	       kexec_area_holds(fill->area, fill->seg->kbuf + done, pfn);
+}
+
 /* Fill memory that is contiguous, source and destination. */
-static int fill_run(struct kexec_run run, struct iov_iter *from)
+static int fill_run(struct kexec_run run, struct fill *fill)
 {
 	int err = 0;
 
-	for (; run.nr && !err; run.nr--) {
-		err = fill_page(pfn_to_page(run.src++), from);
-		if (run.src % pageblock_nr_pages)
+	for (; run.nr && !err; run.nr--, run.src++) {
+		if (is_filled(fill, run.src))
+			iov_iter_advance(&fill->from, PAGE_SIZE);
+		else
+			err = fill_page(pfn_to_page(run.src), &fill->from);
+		if ((run.src + 1) % pageblock_nr_pages)
 			continue;
 		cond_resched();
 		if (fatal_signal_pending(current))
@@ -645,27 +766,46 @@ static int fill_run(struct kexec_run run, struct iov_iter *from)
 	return err;
 }
 
+/*
+ * What a file image has no buffer for, IMA will write in reboot(2): it is zero
+ * until then, as from an iterator with nothing left.
+ */
+static void fill_start(struct kimage *image, const struct kexec_segment *seg,
+		       struct fill *fill)
+{
+	struct kvec source = { seg->kbuf, seg->kbuf ? seg->bufsz : 0 };
+
+	*fill = (struct fill){ .seg = seg };
+	if (!image->file_mode) {
+		/* Not import_ubuf(): it cuts off what is beyond 2 GiB. */
+		iov_iter_ubuf(&fill->from, ITER_SOURCE, seg->buf, seg->bufsz);
+		return;
+	}
+	fill->vec = source;
+	iov_iter_kvec(&fill->from, ITER_SOURCE, &fill->vec, 1, source.iov_len);
+	fill->area = kexec_area_find(image, seg->kbuf);
+}
+
 static int fill_segment(struct kimage *image, unsigned int i)
 {
 	const struct kexec_segment *seg = &image->segment[i];
 	struct kexec_range todo = kexec_segment_content(seg);
-	struct iov_iter from;
+	struct fill fill;
 	int err = 0;
 
-	/* Not import_ubuf(): it cuts off what is beyond 2 GiB. */
-	iov_iter_ubuf(&from, ITER_SOURCE, seg->buf, seg->bufsz);
+	fill_start(image, seg, &fill);
 	while (!err && !kexec_range_empty(todo)) {
 		struct kexec_run run = kexec_place_find(image->place, todo.start);
 
 		run.nr = min(run.nr, kexec_range_size(todo));
-		err = fill_run(run, &from);
+		err = fill_run(run, &fill);
 		todo.start += run.nr;
 	}
 	if (err == -EFAULT)
 		return kexec_refuse(err,
 				    "segment %u: its buffer, %#zx bytes at %#lx, cannot be read at byte %#zx",
 				    i, seg->bufsz, (unsigned long)seg->buf,
-				    seg->bufsz - iov_iter_count(&from));
+				    seg->bufsz - iov_iter_count(&fill.from));
 	return err;
 }
 
@@ -691,10 +831,9 @@ static int kimage_fill(struct kimage *image)
  * on the pieces: in reboot(2) the machine's blackout has already begun.
  */
 
-#define SUM_PAGES (SZ_16M >> PAGE_SHIFT)
-
 struct kexec_sum {
 	struct kexec_range content;
+	unsigned int segment;
 	u64 xxh64;
 };
 
@@ -766,27 +905,53 @@ static void sum_all(struct sum_job *job)
 	async_synchronize_full_domain(&domain);
 }
 
+static void describe_sums(const struct kimage *image, struct kexec_sum *sum)
+{
+	unsigned int i;
+
+	for (i = 0; i < image->nr_segments; i++) {
+		struct kexec_range r = kexec_segment_content(&image->segment[i]);
+
+		for (; is_summed(image, i) && !kexec_range_empty(r); r.start += SUM_PAGES) {
+			sum->content.start = r.start;
+			sum->content.end = min(r.end, r.start + SUM_PAGES);
+			sum->segment = i;
+			sum++;
+		}
+	}
+}
+
 static struct kexec_sums *alloc_sums(const struct kimage *image)
 {
+	unsigned int nr = count_sums(image);
 	struct kexec_sums *sums;
-	unsigned int i, nr = 0;
 
-	for (i = 0; i < image->nr_segments; i++)
-		nr += DIV_ROUND_UP(PFN_UP(image->segment[i].bufsz), SUM_PAGES);
 	sums = kvzalloc(struct_size(sums, sum, nr), CONTROL_GFP);
 	if (!sums)
 		return NULL;
 	sums->nr = nr;
-	nr = 0;
-	for (i = 0; i < image->nr_segments; i++) {
-		struct kexec_range r = kexec_segment_content(&image->segment[i]);
-
-		for (; !kexec_range_empty(r); r.start += SUM_PAGES)
-			sums->sum[nr++].content = (struct kexec_range){
-				r.start, min(r.end, r.start + SUM_PAGES),
-			};
-	}
+	describe_sums(image, sums->sum);
 	return sums;
+}
+
+/* There is a page for each that there is a digest for. */
+static void write_checks(struct kimage *image)
+{
+	struct kexec_check_page *page = image->checks;
+	unsigned int i;
+
+	for (i = 0; page && i < image->sums->nr; i++) {
+		const struct kexec_sum *sum = &image->sums->sum[i];
+
+		if (page->nr == KEXEC_CHECKS_PER_PAGE)
+			page = phys_to_virt(page->next);
+		page->check[page->nr++] = (struct kexec_check){
+			.start = PFN_PHYS(sum->content.start),
+			.len = PFN_PHYS(kexec_range_size(sum->content)),
+			.xxh64 = sum->xxh64,
+			.segment = sum->segment,
+		};
+	}
 }
 
 static void add_move(struct kexec_move_page **page, struct kexec_move move)
@@ -840,6 +1005,7 @@ static int kimage_seal(struct kimage *image)
 		return no_memory(image);
 	sum_all(&job);
 	write_moves(image);
+	write_checks(image);
 	accept_destinations(image);
 	return machine_kexec_post_load(image);
 }
@@ -873,7 +1039,22 @@ static int kimage_verify(const struct kimage *image)
 struct kimage_whole {
 	struct kimage image;
 	struct kexec_place place;
+#ifdef CONFIG_KEXEC_FILE
+	struct kexec_area area[KEXEC_AREAS];
+#endif
 };
+
+#ifdef CONFIG_KEXEC_FILE
+/**
+ * kimage_area - the memory of one of an image's files
+ * @image: from kimage_alloc()
+ * @id: which
+ */
+struct kexec_area *kimage_area(struct kimage *image, enum kexec_area_id id)
+{
+	return &container_of(image, struct kimage_whole, image)->area[id];
+}
+#endif
 
 /**
  * kimage_alloc - describe an image
@@ -909,7 +1090,7 @@ void kimage_free(struct kimage *image)
 		return;
 	machine_kexec_cleanup(image);
 	free_control_pages(image);
-	kexec_place_release(image->place, free_range, NULL);
+	kexec_place_release(image->place, kexec_free_pages, NULL);
 	kvfree(image->sums);
 	kfree(container_of(image, struct kimage_whole, image));
 }
@@ -985,6 +1166,56 @@ int kimage_load(struct kimage *image)
 	count_bytes(image);
 	report_load(image);
 	return 0;
+}
+
+/*
+ * Maps of segments, for IMA: its list of measurements grows until the jump.
+ */
+
+/**
+ * kimage_map_segment - see content of an image, wherever it waits
+ * @image: loaded
+ * @addr: destination, a physical address on a page boundary
+ * @size: bytes, all of them content of one segment
+ *
+ * The pages stay allocated as long as they are mapped, even when the image goes
+ * away.
+ *
+ * Context: may sleep.
+ * Return: for kimage_unmap_segment(), or NULL when memory is short.
+ */
+void *kimage_map_segment(struct kimage *image, unsigned long addr,
+			 unsigned long size)
+{
+	struct kexec_range todo = { PHYS_PFN(addr), PHYS_PFN(addr) + PFN_UP(size) };
+	unsigned long i, nr = kexec_range_size(todo);
+	struct page **pages;
+	void *map;
+
+	pages = kvmalloc_array(nr, sizeof(*pages), CONTROL_GFP);
+	if (!pages)
+		return NULL;
+	for (i = 0; i < nr; i++) {
+		struct kexec_run run = kexec_place_find(image->place, todo.start + i);
+
+		pages[i] = pfn_to_page(run.src);
+		get_page(pages[i]);
+	}
+	map = vmap(pages, nr, VM_MAP | VM_MAP_PUT_PAGES, PAGE_KERNEL);
+	if (map)
+		return map;
+	release_pages(pages, nr);
+	kvfree(pages);
+	return NULL;
+}
+
+/**
+ * kimage_unmap_segment - undo kimage_map_segment()
+ * @buffer: its result
+ */
+void kimage_unmap_segment(void *buffer)
+{
+	vfree(buffer);
 }
 
 /*

@@ -61,6 +61,100 @@ kexec_segment_content(const struct kexec_segment *seg)
 	};
 }
 
+/* IMA's measurements: written by its reboot notifier, after all checks. */
+#ifdef CONFIG_IMA_KEXEC
+static inline bool kimage_is_ima_segment(const struct kimage *image,
+					 unsigned int i)
+{
+	return image->is_ima_segment_index_set && image->ima_segment_index == i;
+}
+#else
+static inline bool kimage_is_ima_segment(const struct kimage *image,
+					 unsigned int i)
+{
+	return false;
+}
+#endif
+
+unsigned long kexec_available_pages(void);
+void kexec_free_pages(struct kexec_range r, void *unused);
+
+#ifdef CONFIG_KEXEC_FILE
+/**
+ * struct kexec_area - memory that a file is read into, and stays in
+ * @vaddr: all of it, one after the other; NULL: there is no such file
+ * @pages: which pages these are
+ * @kept: a bit for each, set when the image has taken the page over
+ * @nr: how many
+ * @window: a good destination, for what begins at page @window_at
+ * @window_at: index into @pages
+ * @buf: the file's first byte
+ * @size: the file's size, bytes
+ */
+struct kexec_area {
+	void *vaddr;
+	struct page **pages;
+	unsigned long *kept;
+	unsigned long nr;
+	struct kexec_range window;
+	unsigned long window_at;
+	void *buf;
+	size_t size;
+};
+
+enum kexec_area_id {
+	KEXEC_AREA_KERNEL,
+	KEXEC_AREA_INITRD,
+	KEXEC_AREAS
+};
+
+struct kexec_area *kimage_area(struct kimage *image, enum kexec_area_id id);
+int kimage_take(struct kimage *image, struct kexec_range dst);
+struct page *kexec_alloc_page(void);
+
+#ifdef CONFIG_KEXEC_PURGATORY
+int kexec_purgatory_seal(struct kimage *image);
+void kexec_purgatory_free(struct kimage *image);
+#else
+static inline int kexec_purgatory_seal(struct kimage *image)
+{
+	return 0;
+}
+
+static inline void kexec_purgatory_free(struct kimage *image)
+{
+}
+#endif
+
+int kexec_area_alloc(struct kimage *image, enum kexec_area_id id, size_t size,
+		     size_t offset, const struct kexec_buf *want);
+void kexec_area_free(struct kexec_area *area);
+struct kexec_area *kexec_area_find(struct kimage *image, const void *buf);
+int kexec_area_adopt(struct kimage *image, struct kexec_place *place);
+bool kexec_area_holds(const struct kexec_area *area, const void *addr,
+		      unsigned long pfn);
+#else
+struct kexec_area;
+
+static inline struct kexec_area *kexec_area_find(struct kimage *image,
+						 const void *buf)
+{
+	return NULL;
+}
+
+static inline int kexec_area_adopt(struct kimage *image,
+				   struct kexec_place *place)
+{
+	return 0;
+}
+
+static inline bool kexec_area_holds(const struct kexec_area *area,
+				    const void *addr, unsigned long pfn)
+{
+	return false;
+}
+#endif /* CONFIG_KEXEC_FILE */
+
 struct kimage *kimage_alloc(unsigned long entry, unsigned long nr_segments,
 			    const struct kexec_segment *segments);
 int kimage_check(struct kimage *image);

@@ -15,6 +15,7 @@
  *  - rules: which lists of segments kimage_check() refuses, and why
  *  - images: kimage_load() for one image after another, and what it made
  *  - memory: nothing is lost, and fragmented memory is good enough
+ *  - stub: its digest is the one that the image was sealed with
  */
 
 #include <kunit/test.h>
@@ -29,6 +30,7 @@
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 #include <linux/vmstat.h>
+#include <linux/xxhash.h>
 
 #include "../../kernel/kexec_internal.h"
 
@@ -933,6 +935,52 @@ static void kexec_memory_fragmented_test(struct kunit *test)
 	expect_loaded(test, image);
 }
 
+/*
+ * Stub
+ */
+
+#define DIGEST_PAGES	256
+
+static void expect_digest(struct kunit *test, const u8 *content, size_t len)
+{
+	KUNIT_EXPECT_EQ_MSG(test, kexec_xxh64(content, len), xxh64(content, len, 0),
+			    "of %zu bytes", len);
+}
+
+/* What is called here is what a load copies to the control page. */
+static void kexec_stub_digest_test(struct kunit *test)
+{
+	static const unsigned int pages[] = { 1, 2, 3, 17, DIGEST_PAGES };
+	size_t len = DIGEST_PAGES * PAGE_SIZE;
+	u8 *content = test_vzalloc(test, len);
+	struct rnd_state random;
+	unsigned int i;
+
+	expect_digest(test, content, len);
+	memset(content, 0xff, len);
+	expect_digest(test, content, len);
+	prandom_seed_state(&random, 1);
+	prandom_bytes_state(&random, content, len);
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		expect_digest(test, content, pages[i] * PAGE_SIZE);
+	for (i = 0; i < DIGEST_PAGES; i++)
+		expect_digest(test, content + i * PAGE_SIZE, PAGE_SIZE);
+}
+
+/* A single bit, wherever it is, makes another digest. */
+static void kexec_stub_digest_bit_test(struct kunit *test)
+{
+	u8 *content = test_vzalloc(test, PAGE_SIZE);
+	u64 zeros = kexec_xxh64(content, PAGE_SIZE);
+	unsigned int bit;
+
+	for (bit = 0; bit < PAGE_SIZE * BITS_PER_BYTE; bit++) {
+		content[bit / BITS_PER_BYTE] = BIT(bit % BITS_PER_BYTE);
+		KUNIT_ASSERT_NE(test, kexec_xxh64(content, PAGE_SIZE), zeros);
+		content[bit / BITS_PER_BYTE] = 0;
+	}
+}
+
 static struct kunit_case kexec_cases[] = {
 	KUNIT_CASE(kexec_range_alone_test),
 	KUNIT_CASE(kexec_range_pair_test),
@@ -940,6 +988,8 @@ static struct kunit_case kexec_cases[] = {
 	KUNIT_CASE(kexec_place_lent_test),
 	KUNIT_CASE(kexec_place_cut_test),
 	KUNIT_CASE_PARAM(kexec_rule_test, rule_gen_params),
+	KUNIT_CASE(kexec_stub_digest_test),
+	KUNIT_CASE(kexec_stub_digest_bit_test),
 	{}
 };
 

@@ -13,6 +13,7 @@
 
 #define pr_fmt(fmt) "kexec: " fmt
 
+#include <linux/acpi.h>
 #include <linux/cc_platform.h>
 #include <linux/console.h>
 #include <linux/efi.h>
@@ -152,23 +153,82 @@ static int map_resource(struct resource *res, void *image)
 	return map_identity(image, res->start, res->end + 1, 0);
 }
 
+static int map_resources(struct kimage *image, unsigned long desc)
+{
+	int err = walk_iomem_res_desc(desc, IORESOURCE_MEM | IORESOURCE_BUSY,
+				      0, -1, image, map_resource);
+
+	return err == -EINVAL ? 0 : err;	/* this machine has none */
+}
+
+#ifdef CONFIG_ACPI
+/* What cannot be read is a mistake of the firmware's, and none of a load's. */
+static u32 acpi_table_len(u64 addr)
+{
+	struct acpi_table_header *table = memremap(addr, sizeof(*table), MEMREMAP_WB);
+	u32 len = table ? table->length : 0;
+
+	memunmap(table);
+	return len;
+}
+
+/* @root is the RSDT or the XSDT, with entries of @size bytes. */
+static int map_acpi_tables(struct kimage *image, u64 root, unsigned int size)
+{
+	u32 len = acpi_table_len(root);
+	u8 *list = len ? memremap(root, len, MEMREMAP_WB) : NULL;
+	u32 i;
+	int err;
+
+	if (!list)
+		return 0;
+	err = map_identity(image, root, root + len, 0);
+	for (i = sizeof(struct acpi_table_header); !err && i + size <= len; i += size) {
+		u64 addr = 0;
+
+		memcpy(&addr, list + i, size);
+		if (addr)
+			err = map_identity(image, addr, addr + acpi_table_len(addr), 0);
+	}
+	memunmap(list);
+	return err;
+}
+
+/*
+ * Firmware may keep tables in memory that it calls reserved, SeaBIOS does: what
+ * the RSDP leads to is mapped one by one.
+ */
+static int map_rsdp(struct kimage *image)
+{
+	u64 addr = boot_params.acpi_rsdp_addr;
+	struct acpi_table_rsdp *found, rsdp;
+	int err;
+
+	found = addr ? memremap(addr, sizeof(rsdp), MEMREMAP_WB) : NULL;
+	if (!found)
+		return 0;
+	rsdp = *found;
+	memunmap(found);
+	err = map_identity(image, addr, addr + sizeof(rsdp), 0);
+	if (err)
+		return err;
+	if (rsdp.revision >= 2 && rsdp.xsdt_physical_address)
+		return map_acpi_tables(image, rsdp.xsdt_physical_address, sizeof(u64));
+	return map_acpi_tables(image, rsdp.rsdt_physical_address, sizeof(u32));
+}
+#else
+static int map_rsdp(struct kimage *image)
+{
+	return 0;
+}
+#endif /* CONFIG_ACPI */
+
 /* The next kernel's early code reads ACPI tables, wherever they lie. */
 static int map_acpi(struct kimage *image)
 {
-	static const unsigned long descs[] = {
-		IORES_DESC_ACPI_TABLES, IORES_DESC_ACPI_NV_STORAGE,
-	};
-	unsigned int i;
-	int err;
-
-	for (i = 0; i < ARRAY_SIZE(descs); i++) {
-		err = walk_iomem_res_desc(descs[i], IORESOURCE_MEM | IORESOURCE_BUSY,
-					  0, -1, image, map_resource);
-		/* -EINVAL: this machine has none. */
-		if (err && err != -EINVAL)
-			return err;
-	}
-	return 0;
+	return map_resources(image, IORES_DESC_ACPI_TABLES) ?:
+	       map_resources(image, IORES_DESC_ACPI_NV_STORAGE) ?:
+	       map_rsdp(image);
 }
 
 #ifdef CONFIG_EFI
@@ -290,6 +350,9 @@ static const char stub_text[KEXEC_TEXT_NR][KEXEC_TEXT_SIZE] = {
 	[KEXEC_TEXT_RIP] = ", RIP 0x",
 	[KEXEC_TEXT_ERROR] = ", error code 0x",
 	[KEXEC_TEXT_CR2] = ", CR2 0x",
+	[KEXEC_TEXT_SEGMENT] = "\r\nkexec: segment 0x",
+	[KEXEC_TEXT_FOUND] = " damaged: xxh64 0x",
+	[KEXEC_TEXT_EXPECTED] = ", expected 0x",
 	[KEXEC_TEXT_RESET] = ": resetting\r\n",
 };
 
@@ -418,7 +481,9 @@ int machine_kexec_post_load(struct kimage *image)
 
 	stub->pgd = __pa(image->arch.pgd);
 	stub->moves = image->moves ? virt_to_phys(image->moves) : 0;
+	stub->checks = image->checks ? virt_to_phys(image->checks) : 0;
 	stub->entry = image->start;
+	stub->params = image->arch.params;
 	stub->stack = virt_to_phys(stub) + sizeof(*stub);
 	return 0;
 }

@@ -15,8 +15,9 @@
  *  - all memory is mapped one to one, readable, writable and executable, for
  *    the work to be done and for the next kernel.
  *
- * An exception prints one line on the serial console and resets the machine,
- * until the next kernel loads an IDT of its own.
+ * An exception, or content with another digest than when it was loaded, prints
+ * one line on the serial console and resets the machine. The former holds until
+ * the next kernel loads an IDT of its own.
  *
  * The code must be position independent with respect to its own page, needs
  * plain returns (no thunks), and has no variables: what it needs to know is in
@@ -43,6 +44,17 @@
 #define MOVE_SRC	8
 #define MOVE_LEN	16
 #define MOVE_SIZE	24
+
+/* struct kexec_check_page */
+#define CHECKS_NEXT	0
+#define CHECKS_NR	8
+#define CHECKS_FIRST	16
+/* struct kexec_check */
+#define CHECK_START	0
+#define CHECK_LEN	8
+#define CHECK_XXH64	16
+#define CHECK_SEGMENT	24
+#define CHECK_SIZE	32
 
 #define TEXT(n)		(KEXEC_STUB_TEXT + KEXEC_TEXT_SIZE * (n))
 
@@ -176,6 +188,28 @@ SYM_CODE_START_NOALIGN(relocate_kernel)
 	andq	$~X86_CR0_WP, %rax
 	movq	%rax, %cr0
 
+	/* %rbx: page of checks, %rbp: check, %r12: checks left in the page */
+	movq	KEXEC_STUB_CHECKS(%r15), %rbx
+.Lnext_check_page:
+	testq	%rbx, %rbx
+	jz	.Lchecked
+	movq	CHECKS_NR(%rbx), %r12
+	leaq	CHECKS_FIRST(%rbx), %rbp
+.Lnext_check:
+	subq	$1, %r12
+	jc	.Lcheck_page_done
+	movq	CHECK_START(%rbp), %rdi
+	movq	CHECK_LEN(%rbp), %rsi
+	call	kexec_xxh64
+	cmpq	CHECK_XXH64(%rbp), %rax
+	jne	damaged
+	addq	$CHECK_SIZE, %rbp
+	jmp	.Lnext_check
+.Lcheck_page_done:
+	movq	CHECKS_NEXT(%rbx), %rbx
+	jmp	.Lnext_check_page
+
+.Lchecked:
 	/*
 	 * The next kernel may change page tables before it has a stack: give it
 	 * one in the one-to-one map. kexec-tools' purgatory takes anything but
@@ -188,7 +222,7 @@ SYM_CODE_START_NOALIGN(relocate_kernel)
 	xorl	%ebx, %ebx
 	xorl	%ecx, %ecx
 	xorl	%edx, %edx
-	xorl	%esi, %esi
+	movq	KEXEC_STUB_PARAMS(%r15), %rsi
 	xorl	%edi, %edi
 	xorl	%ebp, %ebp
 	xorl	%r8d, %r8d
@@ -255,12 +289,34 @@ SYM_CODE_START_LOCAL_NOALIGN(exception)
 	leaq	TEXT(KEXEC_TEXT_CR2)(%r15), %rsi
 	movq	%cr2, %rdx
 	call	say
+	jmp	say_reset
+SYM_CODE_END(exception)
+
+/* A segment is not what was loaded. %rbp: its check, %rax: the digest found */
+SYM_CODE_START_LOCAL_NOALIGN(damaged)
+	UNWIND_HINT_END_OF_STACK
+	movq	%rax, %rbx
+	leaq	TEXT(KEXEC_TEXT_SEGMENT)(%r15), %rsi
+	movq	CHECK_SEGMENT(%rbp), %rdx
+	call	say
+	leaq	TEXT(KEXEC_TEXT_FOUND)(%r15), %rsi
+	movq	%rbx, %rdx
+	call	say
+	leaq	TEXT(KEXEC_TEXT_EXPECTED)(%r15), %rsi
+	movq	CHECK_XXH64(%rbp), %rdx
+	call	say
+	jmp	say_reset
+SYM_CODE_END(damaged)
+
+/* The end of either line, and of this machine's run */
+SYM_CODE_START_LOCAL_NOALIGN(say_reset)
+	UNWIND_HINT_END_OF_STACK
 	leaq	TEXT(KEXEC_TEXT_RESET)(%r15), %rsi
 	call	say_text
 	movb	$LSR_ALL_SENT, %r13b
 	call	uart_wait
 	jmp	reset
-SYM_CODE_END(exception)
+SYM_CODE_END(say_reset)
 
 /* Text at %rsi, then %rdx in hexadecimal, without leading zeros */
 SYM_CODE_START_LOCAL_NOALIGN(say)
@@ -389,5 +445,7 @@ SYM_CODE_START_LOCAL_NOALIGN(reset)
 	hlt
 	jmp	2b
 SYM_CODE_END(reset)
+
+#include "kexec_xxh64.S"
 
 	.skip KEXEC_CONTROL_CODE_MAX_SIZE - (. - relocate_kernel), 0xcc

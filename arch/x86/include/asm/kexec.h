@@ -14,21 +14,26 @@
 #define KEXEC_STUB_IDTR			0x240
 #define KEXEC_STUB_PGD			0x250
 #define KEXEC_STUB_MOVES		0x258
-#define KEXEC_STUB_ENTRY		0x260
-#define KEXEC_STUB_STACK		0x268
-#define KEXEC_STUB_FLAGS		0x270
-#define KEXEC_STUB_UART_KIND		0x274
-#define KEXEC_STUB_UART_SHIFT		0x278
-#define KEXEC_STUB_UART_ADDR		0x280
-#define KEXEC_STUB_TEXT			0x288
+#define KEXEC_STUB_CHECKS		0x260
+#define KEXEC_STUB_ENTRY		0x268
+#define KEXEC_STUB_PARAMS		0x270
+#define KEXEC_STUB_STACK		0x278
+#define KEXEC_STUB_FLAGS		0x280
+#define KEXEC_STUB_UART_KIND		0x284
+#define KEXEC_STUB_UART_SHIFT		0x288
+#define KEXEC_STUB_UART_ADDR		0x290
+#define KEXEC_STUB_TEXT			0x298
 
 /* struct kexec_stub, text */
 #define KEXEC_TEXT_VECTOR		0
 #define KEXEC_TEXT_RIP			1
 #define KEXEC_TEXT_ERROR		2
 #define KEXEC_TEXT_CR2			3
-#define KEXEC_TEXT_RESET		4
-#define KEXEC_TEXT_NR			5
+#define KEXEC_TEXT_SEGMENT		4
+#define KEXEC_TEXT_FOUND		5
+#define KEXEC_TEXT_EXPECTED		6
+#define KEXEC_TEXT_RESET		7
+#define KEXEC_TEXT_NR			8
 #define KEXEC_TEXT_SIZE			24
 
 /* struct kexec_stub, flags */
@@ -84,14 +89,16 @@ struct kimage;
  * @gdtr: operand of lgdt
  * @idtr: operand of lidt
  * @pgd: physical address of the transition page tables
- * @moves: physical address of the first struct kexec_move_page
+ * @moves: physical address of the first struct kexec_move_page, 0 for none
+ * @checks: physical address of the first struct kexec_check_page, 0 for none
  * @entry: physical address of the next kernel's entry
+ * @params: its %rsi: physical address of its boot_params, 0 for none
  * @stack: physical address of the end of this page
  * @flags: KEXEC_STUB_*_BIT
  * @uart_kind: KEXEC_UART_*
  * @uart_shift: log2 of the distance between the UART's registers
  * @uart_addr: port number or physical address of its first register
- * @text: what an exception says, a number after each
+ * @text: what an exception or a wrong digest says, a number after each
  * @tss: names the stacks of exceptions, so that a bad %rsp is no triple fault
  * @nmi_stack: one NMI at a time
  * @exception_stack: a second exception only resets
@@ -104,7 +111,9 @@ struct kexec_stub {
 	struct desc_ptr idtr __aligned(16);
 	u64 pgd __aligned(16);
 	u64 moves;
+	u64 checks;
 	u64 entry;
+	u64 params;
 	u64 stack;
 	u32 flags;
 	u32 uart_kind;
@@ -112,9 +121,9 @@ struct kexec_stub {
 	u64 uart_addr;
 	char text[KEXEC_TEXT_NR][KEXEC_TEXT_SIZE];
 	struct x86_hw_tss tss;
-	u8 nmi_stack[0x98];
+	u8 nmi_stack[0xa0];
 	u8 exception_stack[0x200];
-	u8 stack_space[0xa00];
+	u8 stack_space[0x9a0];
 };
 
 static_assert(offsetof(struct kexec_stub, idt) == 0);
@@ -122,7 +131,9 @@ static_assert(offsetof(struct kexec_stub, gdtr) == KEXEC_STUB_GDTR);
 static_assert(offsetof(struct kexec_stub, idtr) == KEXEC_STUB_IDTR);
 static_assert(offsetof(struct kexec_stub, pgd) == KEXEC_STUB_PGD);
 static_assert(offsetof(struct kexec_stub, moves) == KEXEC_STUB_MOVES);
+static_assert(offsetof(struct kexec_stub, checks) == KEXEC_STUB_CHECKS);
 static_assert(offsetof(struct kexec_stub, entry) == KEXEC_STUB_ENTRY);
+static_assert(offsetof(struct kexec_stub, params) == KEXEC_STUB_PARAMS);
 static_assert(offsetof(struct kexec_stub, stack) == KEXEC_STUB_STACK);
 static_assert(offsetof(struct kexec_stub, flags) == KEXEC_STUB_FLAGS);
 static_assert(offsetof(struct kexec_stub, uart_kind) == KEXEC_STUB_UART_KIND);
@@ -136,6 +147,17 @@ static_assert(sizeof(struct kexec_stub) == PAGE_SIZE);
 /* Leaves this kernel and does not return. @stub: in the direct map. */
 void relocate_kernel(struct kexec_stub *stub);
 
+/**
+ * kexec_xxh64 - the stub's digest
+ * @p: what to look at
+ * @len: bytes, a multiple of 32 and not 0
+ *
+ * For tests: in this kernel, lib/xxhash is there.
+ *
+ * Return: the same as xxh64(@p, @len, 0).
+ */
+u64 kexec_xxh64(const void *p, size_t len);
+
 /* The stub's exception entries, KEXEC_STUB_VECTOR_SIZE bytes each */
 extern const char kexec_stub_vectors[];
 
@@ -143,10 +165,12 @@ extern const char kexec_stub_vectors[];
  * struct kimage_arch - what the jump of an image needs
  * @pgd: the transition page tables, of control pages
  * @stub: the stub's data, a control page
+ * @params: physical address of boot_params for %rsi, 0 for none
  */
 struct kimage_arch {
 	pgd_t *pgd;
 	struct kexec_stub *stub;
+	unsigned long params;
 };
 
 #define kimage_arch kimage_arch
@@ -165,6 +189,14 @@ int arch_kexec_post_alloc_pages(void *vaddr, unsigned int pages, gfp_t gfp);
 
 void arch_kexec_pre_free_pages(void *vaddr, unsigned int pages);
 #define arch_kexec_pre_free_pages arch_kexec_pre_free_pages
+
+#ifdef CONFIG_KEXEC_FILE
+struct kexec_buf;
+
+size_t arch_kexec_file_layout(const void *head, size_t head_len,
+			      size_t file_size, struct kexec_buf *kbuf);
+#define arch_kexec_file_layout arch_kexec_file_layout
+#endif
 #endif /* CONFIG_X86_64 */
 
 void kdump_nmi_shootdown_cpus(void);

@@ -1,0 +1,561 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * kexec_file_load(2): a kernel, an initrd and a command line, from files.
+ *
+ * The sections, in the order in which a load goes through them; user space
+ * depends on which errno comes first:
+ *
+ *  - files: each into memory that the image keeps (kexec_area.c), once
+ *  - format: which loader it is for, and whether the kernel is signed
+ *  - command line
+ *  - segments: what the loader describes, by kexec_add_buffer()
+ *  - the load, and the call
+ *
+ * The kernel's file is judged before the initrd is looked at, and that before
+ * the command line: the first that is bad decides.
+ */
+
+#define pr_fmt(fmt) "kexec: " fmt
+
+#include <linux/cleanup.h>
+#include <linux/err.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/ima.h>
+#include <linux/kernel_read_file.h>
+#include <linux/lockdep.h>
+#include <linux/mm.h>
+#include <linux/security.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/syscalls.h>
+#include <linux/uaccess.h>
+#include <linux/verification.h>
+
+#include "kexec_internal.h"
+
+/* For kexec_dprintk(); the owner of kexec_mutex sets it. */
+bool kexec_file_dbg_print;
+
+/*
+ * Files
+ */
+
+#define FILE_SIZE_MAX	(4ULL << 30)
+
+/* One of the files, what it is called in the log, and what it is to LSMs. */
+static const struct file_kind {
+	const char *name;
+	enum kernel_read_file_id id;
+} file_kinds[KEXEC_AREAS] = {
+	[KEXEC_AREA_KERNEL] = { "kernel", READING_KEXEC_IMAGE },
+	[KEXEC_AREA_INITRD] = { "initrd", READING_KEXEC_INITRAMFS },
+};
+
+static int check_size(const char *name, loff_t size)
+{
+	if (size <= 0)
+		return kexec_refuse(-EINVAL, "%s: the file is empty", name);
+	if (size > FILE_SIZE_MAX)
+		return kexec_refuse(-EFBIG,
+				    "%s: a file of %lld bytes, at most %llu are possible",
+				    name, size, FILE_SIZE_MAX);
+	return 0;
+}
+
+/*
+ * Where the content of the file would like to be. For the kernel, its first
+ * page is looked at ahead of all checks: that only decides which memory it is
+ * read into, and nothing goes wrong but the speed if the page is a lie.
+ */
+static size_t plan_file(struct kimage *image, enum kexec_area_id id,
+			struct file *file, size_t size, struct kexec_buf *want)
+{
+	void *head __free(kfree) = NULL;
+	ssize_t len = 0;
+	loff_t pos = 0;
+
+	*want = (struct kexec_buf){
+		.image = image,
+		.bufsz = size,
+		.memsz = size,
+		.buf_align = PAGE_SIZE,
+		.buf_max = ULONG_MAX,
+		.top_down = true,
+	};
+	if (id != KEXEC_AREA_KERNEL)
+		return 0;
+	head = kzalloc(PAGE_SIZE, GFP_KERNEL);
+	if (head)
+		len = kernel_read(file, head, min(size, PAGE_SIZE), &pos);
+	return len > 0 ? arch_kexec_file_layout(head, len, size, want) : 0;
+}
+
+static int alloc_area(struct kimage *image, enum kexec_area_id id,
+		      struct file *file, size_t size)
+{
+	const char *name = file_kinds[id].name;
+	struct kexec_buf want;
+	size_t offset;
+	int err = -ENOMEM;
+
+	/* Ahead of the plan, which reads from the file. */
+	if (PFN_UP(size) <= kexec_available_pages()) {
+		offset = plan_file(image, id, file, size, &want);
+		err = kexec_area_alloc(image, id, size, offset, &want);
+	}
+	if (err == -ENOMEM)
+		return kexec_refuse(err,
+				    "%s: a file of %zu KiB does not fit in memory: %lu KiB left to take",
+				    name, size >> 10,
+				    kexec_available_pages() << (PAGE_SHIFT - 10));
+	if (err == -EADDRNOTAVAIL)
+		return kexec_refuse(err,
+				    "%s: no stretch of memory for %lu KiB",
+				    name, want.memsz >> 10);
+	return err;
+}
+
+static int fill_area(struct kexec_area *area, struct file *file,
+		     const struct file_kind *kind)
+{
+	ssize_t got = kernel_read_file(file, 0, &area->buf, area->size, NULL,
+				       kind->id);
+
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	if (got < 0)
+		return kexec_refuse(got, "%s: reading or its policy failed (%zd)",
+				    kind->name, got);
+	if (got != area->size)
+		return kexec_refuse(-EIO,
+				    "%s: the file has changed while it was read: %zd of %zu bytes",
+				    kind->name, got, area->size);
+	return 0;
+}
+
+static int read_held_file(struct kimage *image, enum kexec_area_id id,
+			  struct file *file)
+{
+	loff_t size = i_size_read(file_inode(file));
+	int err;
+
+	err = check_size(file_kinds[id].name, size) ?:
+	      alloc_area(image, id, file, size);
+	if (err)
+		return err;
+	return fill_area(kimage_area(image, id), file, &file_kinds[id]);
+}
+
+static int read_file(struct kimage *image, enum kexec_area_id id, int fd)
+{
+	const char *name = file_kinds[id].name;
+	struct file *file;
+	int err;
+
+	CLASS(fd, f)(fd);
+	if (fd_empty(f) || !(fd_file(f)->f_mode & FMODE_READ))
+		return kexec_refuse(-EBADF,
+				    "%s: file descriptor %d is not open for reading",
+				    name, fd);
+	file = fd_file(f);
+	if (!S_ISREG(file_inode(file)->i_mode))
+		return kexec_refuse(-EINVAL,
+				    "%s: file descriptor %d is no regular file",
+				    name, fd);
+	err = deny_write_access(file);
+	if (err)
+		return kexec_refuse(err, "%s: the file is open for writing", name);
+	err = read_held_file(image, id, file);
+	allow_write_access(file);
+	return err;
+}
+
+static int read_kernel(struct kimage *image, int fd)
+{
+	const struct kexec_area *area = kimage_area(image, KEXEC_AREA_KERNEL);
+	int err = read_file(image, KEXEC_AREA_KERNEL, fd);
+
+	image->kernel_buf = area->buf;
+	image->kernel_buf_len = area->size;
+	return err;
+}
+
+static int read_initrd(struct kimage *image, int fd)
+{
+	const struct kexec_area *area = kimage_area(image, KEXEC_AREA_INITRD);
+	int err = read_file(image, KEXEC_AREA_INITRD, fd);
+
+	image->initrd_buf = area->buf;
+	image->initrd_buf_len = area->size;
+	return err;
+}
+
+/*
+ * Format
+ */
+
+/**
+ * kexec_image_probe_default - find the loader for a kernel
+ * @image: whose fops is set
+ * @buf: the kernel's file
+ * @buf_len: its size in bytes
+ *
+ * Return: 0, or the errno of the last loader that was asked.
+ */
+int kexec_image_probe_default(struct kimage *image, void *buf,
+			      unsigned long buf_len)
+{
+	const struct kexec_file_ops * const *fops = kexec_file_loaders;
+	int err = -ENOEXEC;
+
+	for (; *fops && (*fops)->probe; fops++) {
+		err = (*fops)->probe(buf, buf_len);
+		if (!err) {
+			image->fops = *fops;
+			break;
+		}
+	}
+	return err;
+}
+
+static int probe_kernel(struct kimage *image)
+{
+	int err = arch_kexec_kernel_image_probe(image, image->kernel_buf,
+						image->kernel_buf_len);
+
+	if (err)
+		return kexec_refuse(err,
+				    "kernel: no loader takes this file of %lu bytes (%d)",
+				    image->kernel_buf_len, err);
+	return 0;
+}
+
+#ifdef CONFIG_KEXEC_SIG
+static bool sig_enforce = IS_ENABLED(CONFIG_KEXEC_SIG_FORCE);
+
+/**
+ * set_kexec_sig_enforced - from now on, load no kernel without valid signature
+ */
+void set_kexec_sig_enforced(void)
+{
+	sig_enforce = true;
+}
+
+#ifdef CONFIG_SIGNED_PE_FILE_VERIFICATION
+/**
+ * kexec_kernel_verify_pe_sig - verify the signature of a PE file
+ * @kernel: the file
+ * @kernel_len: its size in bytes
+ *
+ * The keys are those of the secondary keyring, and where it does not have the
+ * signer's, of the platform's.
+ *
+ * Return: 0 or the verifier's errno.
+ */
+int kexec_kernel_verify_pe_sig(const char *kernel, unsigned long kernel_len)
+{
+	int err = verify_pefile_signature(kernel, kernel_len,
+					  VERIFY_USE_SECONDARY_KEYRING,
+					  VERIFYING_KEXEC_PE_SIGNATURE);
+
+	if (err != -ENOKEY || !IS_ENABLED(CONFIG_INTEGRITY_PLATFORM_KEYRING))
+		return err;
+	return verify_pefile_signature(kernel, kernel_len,
+				       VERIFY_USE_PLATFORM_KEYRING,
+				       VERIFYING_KEXEC_PE_SIGNATURE);
+}
+#endif
+
+static int verify_kernel(const struct kimage *image)
+{
+	if (!image->fops || !image->fops->verify_sig)
+		return -EKEYREJECTED;
+	return image->fops->verify_sig(image->kernel_buf, image->kernel_buf_len);
+}
+
+/* Where IMA is sure to appraise the kernel, its word will do. */
+static int judge_signature(const struct kimage *image)
+{
+	int err = verify_kernel(image);
+
+	if (!err)
+		return 0;
+	if (sig_enforce)
+		return kexec_refuse(err,
+				    "kernel: no valid signature (%d), and one is required",
+				    err);
+	if (!ima_appraise_signature(READING_KEXEC_IMAGE) &&
+	    security_locked_down(LOCKDOWN_KEXEC))
+		return kexec_refuse(-EPERM,
+				    "kernel: no valid signature (%d), and the kernel is locked down",
+				    err);
+	kexec_dprintk("kernel: no valid signature (%d), and none is required\n", err);
+	return 0;
+}
+#else
+static int judge_signature(const struct kimage *image)
+{
+	return 0;
+}
+#endif /* CONFIG_KEXEC_SIG */
+
+/*
+ * Command line
+ */
+
+static int check_cmdline_len(const struct kimage *image, unsigned long len)
+{
+	unsigned long max = 0;
+
+	if (image->fops && image->fops->cmdline_max)
+		max = image->fops->cmdline_max(image->kernel_buf,
+					       image->kernel_buf_len);
+	if (max && len > max)
+		return kexec_refuse(-EINVAL,
+				    "command line: %lu bytes, this kernel takes %lu",
+				    len, max);
+	return 0;
+}
+
+static int copy_cmdline(struct kimage *image, int kernel_fd,
+			const char __user *cmdline, unsigned long len)
+{
+	char *copy;
+	int err;
+
+	if (!len)
+		return 0;
+	err = check_cmdline_len(image, len);
+	if (err)
+		return err;
+	copy = memdup_user(cmdline, len);
+	if (IS_ERR(copy))
+		return kexec_refuse(PTR_ERR(copy),
+				    "command line: %lu bytes at %#lx cannot be read (%ld)",
+				    len, (unsigned long)cmdline, PTR_ERR(copy));
+	image->cmdline_buf = copy;
+	image->cmdline_buf_len = len;
+	if (copy[len - 1])
+		return kexec_refuse(-EINVAL,
+				    "command line: byte %lu, the last, is %#x and not NUL",
+				    len - 1, (unsigned char)copy[len - 1]);
+	ima_kexec_cmdline(kernel_fd, copy, len - 1);
+	return 0;
+}
+
+/*
+ * Segments
+ */
+
+static int check_buffer(const struct kexec_buf *kbuf)
+{
+	const struct kimage *image = kbuf->image;
+
+	if (image->nr_segments == KEXEC_SEGMENT_MAX)
+		return kexec_refuse(-EINVAL,
+				    "the loader has more than %d segments",
+				    KEXEC_SEGMENT_MAX);
+	/* These were put outside the segments that were known. */
+	if (WARN_ON_ONCE(!list_empty(&image->control_pages)))
+		return -EINVAL;
+	return 0;
+}
+
+/**
+ * kexec_add_buffer - make a buffer a segment of the image
+ * @kbuf: the buffer, which has to stay until the image is loaded, and where it
+ *	may go; its mem, memsz and buf_align are set to what it came to
+ *
+ * A buffer that is part of a file that was read for this image is not copied
+ * where that can be avoided.
+ *
+ * Context: in the load() of a loader, and for IMA.
+ * Return: 0, -EINVAL when there are too many, or the errno of the search for a
+ * place, -EADDRNOTAVAIL mostly.
+ */
+int kexec_add_buffer(struct kexec_buf *kbuf)
+{
+	struct kimage *image = kbuf->image;
+	int err = check_buffer(kbuf);
+
+	if (err)
+		return err;
+	kbuf->memsz = PAGE_ALIGN(kbuf->memsz);
+	kbuf->buf_align = max(kbuf->buf_align, PAGE_SIZE);
+	err = arch_kexec_locate_mem_hole(kbuf);
+	if (err)
+		return kexec_refuse(err,
+				    "segment %lu: no place for %#lx bytes in %#lx-%#lx (%d)",
+				    image->nr_segments, kbuf->memsz,
+				    kbuf->buf_min, kbuf->buf_max, err);
+	image->segment[image->nr_segments++] = (struct kexec_segment){
+		.kbuf = kbuf->buffer,
+		.bufsz = kbuf->bufsz,
+		.mem = kbuf->mem,
+		.memsz = kbuf->memsz,
+	};
+	return 0;
+}
+
+/* IMA writes to its segment later, so all of it needs memory now. */
+static void add_measurements(struct kimage *image)
+{
+	unsigned int i;
+
+	ima_add_kexec_buffer(image);
+	for (i = 0; i < image->nr_segments; i++)
+		if (kimage_is_ima_segment(image, i))
+			image->segment[i].bufsz = image->segment[i].memsz;
+}
+
+static int describe_image(struct kimage *image)
+{
+	void *data;
+
+	if (image->type == KEXEC_TYPE_CRASH)
+		return kexec_refuse(-EADDRNOTAVAIL,
+				    "kexec_file_load: there is no crash region");
+	add_measurements(image);
+	data = image->fops->load(image, image->kernel_buf, image->kernel_buf_len,
+				 image->initrd_buf, image->initrd_buf_len,
+				 image->cmdline_buf, image->cmdline_buf_len);
+	if (IS_ERR(data))
+		return PTR_ERR(data);
+	image->image_loader_data = data;
+	return kexec_purgatory_seal(image);
+}
+
+/*
+ * The load
+ */
+
+/**
+ * kexec_image_post_load_cleanup_default - let the loader free what it keeps
+ * @image: loaded, or not
+ *
+ * Return: what the loader's cleanup() does, or 0.
+ */
+int kexec_image_post_load_cleanup_default(struct kimage *image)
+{
+	if (!image->fops || !image->fops->cleanup)
+		return 0;
+	return image->fops->cleanup(image->image_loader_data);
+}
+
+/* What only the load needed; the content has a place, or there is no image. */
+static void clean_up(struct kimage *image)
+{
+	unsigned int i;
+
+	arch_kimage_file_post_load_cleanup(image);
+	kexec_purgatory_free(image);
+	image->image_loader_data = NULL;
+	kfree(image->cmdline_buf);
+	image->cmdline_buf = NULL;
+	image->kernel_buf = NULL;
+	image->initrd_buf = NULL;
+	for (i = 0; i < KEXEC_AREAS; i++)
+		kexec_area_free(kimage_area(image, i));
+	for (i = 0; i < image->nr_segments; i++)
+		image->segment[i].kbuf = NULL;
+}
+
+/* What the call was given. */
+struct file_load {
+	int kernel_fd;
+	int initrd_fd;
+	const char __user *cmdline;
+	unsigned long cmdline_len;
+	unsigned long flags;
+};
+
+static int load_files(struct kimage *image, const struct file_load *args)
+{
+	int err;
+
+	err = read_kernel(image, args->kernel_fd) ?: probe_kernel(image) ?:
+	      judge_signature(image);
+	if (!err && !(args->flags & KEXEC_FILE_NO_INITRAMFS))
+		err = read_initrd(image, args->initrd_fd);
+	return err ?: copy_cmdline(image, args->kernel_fd, args->cmdline,
+				   args->cmdline_len);
+}
+
+static struct kimage *alloc_image(unsigned long flags)
+{
+	struct kimage *image = kimage_alloc(0, 0, NULL);
+
+	if (!image)
+		return NULL;
+	image->file_mode = 1;
+	image->type = flags & KEXEC_FILE_ON_CRASH ? KEXEC_TYPE_CRASH : KEXEC_TYPE_DEFAULT;
+	image->debug = !!(flags & KEXEC_FILE_DEBUG);
+	image->no_in_place = !!(flags & KEXEC_FILE_NO_CMA);
+	image->force_dtb = !!(flags & KEXEC_FILE_FORCE_DTB);
+	return image;
+}
+
+/* Nothing of the old image is touched before the new one is complete. */
+static int load(const struct file_load *args)
+{
+	struct kimage *image = alloc_image(args->flags);
+	int err;
+
+	if (!image)
+		return kexec_refuse(-ENOMEM,
+				    "kexec_file_load: no memory for the image's description");
+	err = load_files(image, args) ?: describe_image(image) ?:
+	      kimage_load(image);
+	clean_up(image);
+	if (!err) {
+		ima_kexec_post_load(image);
+		image = xchg(&kexec_image, image);
+	}
+	kimage_free(image);
+	return err;
+}
+
+static int unload(unsigned long flags)
+{
+	/* No crash kernel can be loaded yet. */
+	if (!(flags & KEXEC_FILE_ON_CRASH))
+		kimage_free(xchg(&kexec_image, NULL));
+	return 0;
+}
+
+static int do_kexec_file_load(const struct file_load *args)
+{
+	int err;
+
+	if (!kexec_trylock())
+		return kexec_refuse(-EBUSY,
+				    "kexec_file_load: another load, unload or kexec is under way");
+	kexec_file_dbg_print = !!(args->flags & KEXEC_FILE_DEBUG);
+	err = args->flags & KEXEC_FILE_UNLOAD ? unload(args->flags) : load(args);
+	kexec_file_dbg_print = false;
+	kexec_unlock();
+	return err;
+}
+
+SYSCALL_DEFINE5(kexec_file_load, int, kernel_fd, int, initrd_fd,
+		unsigned long, cmdline_len, const char __user *, cmdline_ptr,
+		unsigned long, flags)
+{
+	const struct file_load args = {
+		.kernel_fd = kernel_fd,
+		.initrd_fd = initrd_fd,
+		.cmdline = cmdline_ptr,
+		.cmdline_len = cmdline_len,
+		.flags = flags,
+	};
+
+	if (!kexec_load_permitted(flags & KEXEC_FILE_ON_CRASH ? KEXEC_TYPE_CRASH :
+								KEXEC_TYPE_DEFAULT))
+		return -EPERM;
+	if (flags & ~(unsigned long)KEXEC_FILE_FLAGS)
+		return kexec_refuse(-EINVAL,
+				    "kexec_file_load: unknown flags %#lx",
+				    flags & ~(unsigned long)KEXEC_FILE_FLAGS);
+	return do_kexec_file_load(&args);
+}
