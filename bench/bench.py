@@ -16,6 +16,7 @@ during which something else used the host's processors is repeated.
 """
 
 import argparse
+import random
 import re
 import resource
 import statistics
@@ -31,7 +32,7 @@ sys.path.insert(0, str(HERE.parent / "harness"))
 import guest			# noqa: E402
 import initramfs		# noqa: E402
 import kernel			# noqa: E402
-from common import BUILD, Failure, locked, main, say	# noqa: E402
+from common import BUILD, Failure, locked, main, say, step	# noqa: E402
 import report			# noqa: E402
 
 PAIRS = 5
@@ -44,6 +45,7 @@ QUIET_TIME = 1		# seconds without others before a run starts
 QUIET_WAIT = 1200	# seconds until it is given up
 QEMU = ("-machine", "pc", "-mem-prealloc")
 APPEND = "nokaslr"
+DISK_MIB = 1200
 MIB = 1 << 20
 LOW = "0x10235000"
 PLACES = {LOW: "low", "top": "top", "across": "across the allocator's zone"}
@@ -63,6 +65,8 @@ class Row:
     pairs: int = PAIRS
     expect: str = ""			# home or move: most of ours must be this
     quick: bool = False
+    disk: bool = False			# the guest has one, with a large file
+    ours_only: bool = False		# stock has no such figure
 
 
 @dataclass
@@ -75,7 +79,9 @@ class Figures:
 
     @property
     def medians(self):
-        return statistics.median(self.stock), statistics.median(self.ours)
+        """Of stock and ours; stock's is nan when there is none."""
+        return tuple(statistics.median(values) if values else float("nan")
+                     for values in (self.stock, self.ours))
 
 
 #
@@ -100,6 +106,10 @@ def jump_megacycles(said):
 
 def biggest_mib(said):
     return int(said["biggest"]) / MIB
+
+
+def home_part(said):
+    return int(said["home"]) / (int(said["home"]) + int(said["move"]))
 
 
 def load_row(mib, where, mem, **more):
@@ -135,11 +145,37 @@ def jump_rows():
               jump_megacycles, "Mcycles", limit=0.6, expect="move")
 
 
+def file_load_rows():
+    for mib in (64, 256, 512, 900):
+        yield Row(f"file load, initrd of {mib} MiB", "4G",
+                  f"kexec_file_bench:load:{mib}", load_seconds, "s",
+                  limit=0.25, quick=mib == 64)
+    for mib in (64, 512):
+        program = f"kexec_file_bench:memory:{mib}"
+        yield Row(f"memory kept, file load, {mib} MiB", "4G", program,
+                  kept_ratio, "x content", own_limit=1.02, quick=mib == 64)
+        yield Row(f"memory peak, file load, {mib} MiB", "4G", program,
+                  peak_ratio, "x content", own_limit=1.1)
+
+
+def file_rows():
+    yield from file_load_rows()
+    for mib, limit in ((64, 0.3), (512, 0.2)):
+        yield Row(f"reboot to payload, file load, {mib} MiB", "4G",
+                  f"file_jump:{mib}M:100:tsc", jump_megacycles, "Mcycles",
+                  limit=limit, quick=mib == 64)
+    yield Row("in place, 64 MiB, file cache in use", "1G",
+              "kexec_file_bench:busy:64:60", home_part, "part", own_limit=0.9,
+              at_least=True, disk=True, ours_only=True)
+    yield Row("largest initrd, from a disk", "1G", "kexec_file_bench:biggest",
+              biggest_mib, "MiB", limit=1.6, at_least=True, pairs=1, disk=True)
+
+
 def all_rows():
     rows = [*load_rows(), *memory_rows(), *jump_rows()]
     rows.append(Row("largest image", "1G", "kexec_bench:biggest", biggest_mib,
                     "MiB", limit=1.5, at_least=True, pairs=1))
-    return rows
+    return [*rows, *file_rows()]
 
 
 #
@@ -195,24 +231,45 @@ def parse(result):
 
 def succeeded(result):
     """All that was started came to a good end, or the payload says it did."""
-    if "RUN kexec_bench" not in result.texts or result.splats:
+    if not result.programs or result.splats:
         return False
     if result.reason == "debug-exit":
         return result.texts[-1] == "PAYLOAD ok"
     return result.ended and all(p.status == 0 for p in result.programs)
 
 
-def describe(variant, initrd, program, mem):
+def make_disk():
+    """An ext2 with a file /big that is larger than a guest's memory. It has
+    all its blocks: a hole is read without the disk."""
+    disk, folder = BUILD / "bench.disk", BUILD / "bench.files"
+    if disk.exists():
+        return disk
+    folder.mkdir(exist_ok=True)
+    with open(folder / "big", "wb") as big:
+        for _ in range(DISK_MIB):
+            big.write(random.randbytes(MIB))
+    step("disk", ["mke2fs", "-q", "-t", "ext2", "-d", folder, f"{disk}.new",
+                  f"{DISK_MIB + DISK_MIB // 16}M"], BUILD / "log-disk.txt")
+    (folder / "big").unlink()
+    return Path(f"{disk}.new").rename(disk)
+
+
+def disk_options():
+    return ("-drive", f"file={make_disk()},format=raw,if=virtio,snapshot=on")
+
+
+def describe(variant, initrd, program, mem, disk=False):
     """CPUs run at a time, as real ones do."""
+    qemu = (*QEMU, *disk_options()) if disk else QEMU
     return guest.Guest(variant.image, initrd, name="bench", run=(program,),
-                       mem=mem, append=APPEND, qemu=QEMU, threads="multi",
+                       mem=mem, append=APPEND, qemu=qemu, threads="multi",
                        timeout=GUEST_TIMEOUT)
 
 
-def boot(variant, initrd, program, mem):
+def boot(variant, initrd, program, mem, disk=False):
     """With CPUs that run at a time, TCG now and then trips over code that one
     of them patches, long before our program runs: boot such a guest again."""
-    described = describe(variant, initrd, program, mem)
+    described = describe(variant, initrd, program, mem, disk)
     for _ in range(BOOTS):
         result = guest.boot(described)
         if succeeded(result):
@@ -249,7 +306,7 @@ class Bench:
         key = variant, row.program, row.mem, turn
         if key not in self.done:
             result = quiet_boot(self.variants[variant], self.initrd,
-                                row.program, row.mem)
+                                row.program, row.mem, row.disk)
             self.done[key] = parse(result)
         return self.done[key]
 
@@ -276,7 +333,7 @@ def measure(bench, row, pairs):
     figures = Figures(row)
     slowest = 0
     for turn in range(pairs):
-        if slowest <= SLOW:
+        if slowest <= SLOW and not row.ours_only:
             said = bench.said("stock", row, turn)
             figures.stock.append(row.figure(said))
             slowest = max(slowest, said["seconds"])
