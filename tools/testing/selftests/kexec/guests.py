@@ -6,8 +6,8 @@ arguments), append (words of the kernel's command line). What it is to do: run
 (programs with their arguments after colons), expect (how it has to end),
 console and never (patterns that one line of its console has to match, and that
 none may), nmi (true: NMIs are injected from the jump on), timeout (seconds).
-When: kernels (release, debug, nocontig, stock), soak (true: only in the long
-matrix).
+When: kernels (release, debug, nocontig, stock, sigforce), soak (true: only in
+the long matrix).
 
 The tests only dare what may cost them the machine when the command line says
 so, and KEXEC_TEST_DEMANDS names what they must not skip for want of it.
@@ -28,6 +28,7 @@ ERRNO = "kexec_load_errno"
 # All that needs no special machine
 ERRNO_USUAL = f"{ERRNO}:-T:row12_hidden:-T:row12_hot_added"
 DEMANDS = "compat,userns,hole,vga,ebda,reserved,all,trace"
+FILE_DEMANDS = "file,userns,small,la57,kernel,fuse"
 
 HAS_ERMS = "/bin/grep:-qw:erms:/proc/cpuinfo"
 HEX = "0x[0-9a-f]+"
@@ -46,6 +47,13 @@ def jump(case, mem="512M", cpus=1, name=None, before=(), **keys):
                  **{"expect": "payload", **keys})
 
 
+def file_jump(case, mem="512M", cpus=1, name=None, before="", **keys):
+    """The same by kexec_file_load; before is a program that starts it."""
+    return guest(name or f"file-jump-{case.replace(':', '-')}",
+                 f"{before}file_jump:{case}", mem=mem, cpus=cpus,
+                 **{"expect": "payload", **keys})
+
+
 def exception(case, vector, rip=HEX, error="0x0", cr2=HEX):
     """A jump that goes wrong: one line on the console, and a reset."""
     return jump(case, expect="reset", console=(
@@ -59,8 +67,10 @@ def exception(case, vector, rip=HEX, error="0x0", cr2=HEX):
 
 ANSWERS = [
     guest("errno", ERRNO_USUAL, demands=f"{DEMANDS},free"),
-    guest("errno-stock", ERRNO_USUAL, "kexec_limits:-f:limit", timeout=600,
-          demands=f"{DEMANDS},free", kernels=("stock",)),
+    guest("errno-stock", ERRNO_USUAL, "kexec_file_errno", "kexec_file_read",
+          "kexec_limits:-f:limit", timeout=600, boot=True,
+          demands=f"{DEMANDS},{FILE_DEMANDS},free", kernels=("stock",),
+          expect="old"),
     guest("errno-debug", ERRNO_USUAL, demands=DEMANDS, mem="2G",
           timeout=300, kernels=("debug",)),
     guest("errno-nocontig", ERRNO_USUAL, demands=DEMANDS,
@@ -78,6 +88,39 @@ ANSWERS = [
     guest("disabled", "kexec_limits:-f:disabled"),
     guest("lockdown", "kexec_policy", demands="lockdown,ima"),
     guest("ima", "kexec_policy:-f:ima", demands="lockdown,ima"),
+]
+
+# In /boot is the kernel whose header gets mistakes.
+FILES = [
+    guest("file-errno", "kexec_file_errno", boot=True,
+          demands=f"{FILE_DEMANDS},free"),
+    guest("file-read", "kexec_file_read", demands=FILE_DEMANDS),
+    guest("file-errno-debug", "kexec_file_errno", boot=True, mem="2G",
+          demands=FILE_DEMANDS, timeout=300, kernels=("debug",)),
+    guest("file-read-debug", "kexec_file_read", mem="2G",
+          demands=FILE_DEMANDS, timeout=300, kernels=("debug",)),
+    guest("file-nocontig", "kexec_file_errno", "kexec_file_read", boot=True,
+          demands=FILE_DEMANDS, kernels=("nocontig",)),
+]
+
+# In /boot are a signed kernel, and what else there is to signatures.
+POLICY = "kexec_file_policy"
+SIG_KERNELS = ("release", "stock")
+SIGNED = [
+    guest("sig", "kexec_file_sig", boot=True, demands="file,signed",
+          kernels=(*SIG_KERNELS, "debug"), timeout=180),
+    guest("sig-lockdown", "kexec_file_sig", boot=True, kernels=SIG_KERNELS,
+          append="lockdown=integrity", demands="file,signed,lockdown"),
+    guest("sigforce", "kexec_file_sig", boot=True, kernels=("sigforce",),
+          demands="file,signed,sigforce"),
+    guest("sigforce-lockdown", "kexec_file_sig", boot=True,
+          append="lockdown=integrity", kernels=("sigforce",),
+          demands="file,signed,sigforce,lockdown"),
+    guest("file-ima", f"{POLICY}:-F:loadpin", boot=True,
+          demands="file,signed,ima,lockdown",
+          kernels=(*SIG_KERNELS, "debug")),
+    guest("file-loadpin", f"{POLICY}:-f:loadpin", append="loadpin.enforce=1",
+          demands="file,loadpin", kernels=(*SIG_KERNELS, "debug")),
 ]
 
 #
@@ -158,6 +201,50 @@ EXCEPTIONS = [
 ]
 
 #
+# What is started by kexec_file_load: SIZE:LENGTH are the initrd's and the
+# command line's, a z makes an initrd of holes
+#
+
+FILE_JUMPS = [
+    file_jump("4M:100", kernels=ALL),
+    # Every size of machine, number of CPUs and kind of page tables, as above
+    file_jump("0:0", cpus=4, cpu=CPU_4LEVEL, name="file-jump-nothing"),
+    file_jump("0:none", append="nokaslr", name="file-jump-no-cmdline"),
+    file_jump("1:1", cpus=4, append="no5lvl"),
+    file_jump("4095:11", mem="2G", append="nokaslr"),
+    file_jump("4097:1000", mem="6G", cpus=4, cpu=CPU_4LEVEL),
+    # The longest command line that this kernel takes
+    file_jump("5001:2047", mem="2G", cpus=4, kernels=ALL),
+    file_jump("4M:200", mem="6G", append="nokaslr", name="file-jump-4m-6g"),
+    file_jump("300M:100", mem="2G", cpus=4, kernels=("release", "nocontig"),
+              timeout=300),
+    file_jump("314572801:77", mem="6G", cpu=CPU_4LEVEL, timeout=300,
+              name="file-jump-300m-6g"),
+    # Most of this machine's memory, in a file that takes none
+    file_jump("850Mz:100", mem="1G", cpus=2, timeout=300),
+    # Kernels that want other things
+    file_jump("4M:100:kernel=14M:setup=63:bss=20M", mem="1G", cpus=2,
+              kernels=ALL, name="file-jump-large-kernel"),
+    file_jump("4M:100:kernel=1M:setup=8:pref=0x5000000:align=0x1000000",
+              cpus=4, name="file-jump-aligned"),
+    file_jump("1M:100:kernel=1G", mem="6G", cpus=2, timeout=300,
+              name="file-jump-kernel-1g", append="nokaslr"),
+    file_jump("4M:100:setup=0", name="file-jump-four-sectors"),
+    file_jump("4M:100:flags=0x10", cpus=4, name="file-jump-moved"),
+    file_jump("4M:100:flags=0x28", name="file-jump-debug-dtb"),
+    # More entries of the memory map than boot_params has room for
+    file_jump("4M:100:entries=129", before="long_map:", cpus=2, boot=True,
+              name="file-jump-long-map", timeout=180),
+    # Damage: seen by reboot(2), which goes on, or by the stub, which does not
+    file_jump("4M:100:eio", cpus=4, kernels=("release", "debug"),
+              name="file-jump-eio", timeout=300),
+    file_jump("4M:100:damage", cpus=2, kernels=ALL, name="file-jump-damage",
+              expect="reset", timeout=300, console=(
+                  f"^kexec: segment {HEX} damaged: xxh64 {HEX}, "
+                  f"expected {HEX}: resetting$")),
+]
+
+#
 # What goes wrong, and what is kept up for long
 #
 
@@ -197,4 +284,5 @@ def long_matrix():
                    kernels=usual if seed % 5 else ALL, soak=True)
 
 
-GUESTS = [*ANSWERS, *JUMPS, *EXCEPTIONS, *TROUBLES, *long_matrix()]
+GUESTS = [*ANSWERS, *FILES, *SIGNED, *JUMPS, *FILE_JUMPS, *EXCEPTIONS,
+          *TROUBLES, *long_matrix()]

@@ -16,8 +16,6 @@
 
 #include "kexec_image.h"
 
-extern const char payload_blob[], payload_blob_end[];
-
 /* Larger content is made lazily, so that a half-full machine can load it. */
 #define LAZY_FRACTION 5
 /* Smaller content comes from unaligned buffers, as user space's often are. */
@@ -40,6 +38,32 @@ void kx_pattern(void *va, size_t len, u64 first)
 	for (; at + 8 <= end; at += 8, first += PAYLOAD_STEP)
 		__builtin_memcpy(at, &first, 8);
 	memcpy(at, &first, end - at);
+}
+
+/**
+ * kx_pattern_file - fill a part of a file with it
+ * @fd: file
+ * @at: offset, in bytes
+ * @len: bytes
+ * @first: the first word
+ */
+void kx_pattern_file(int fd, u64 at, u64 len, u64 first)
+{
+	char *work = kx_alloc(KX_MIB);
+
+	while (len) {
+		size_t size = len < KX_MIB ? len : KX_MIB;
+
+		kx_pattern(work, size, first);
+		if (pwrite(fd, work, size, at) != (ssize_t)size)
+			kx_die("cannot write to a file: %s", strerror(errno));
+		first += KX_MIB / 8 * PAYLOAD_STEP;
+		at += size;
+		len -= size;
+	}
+	/* Whoever searches memory for the content is not to find this. */
+	memset(work, 0, KX_MIB);
+	kx_free(work, KX_MIB);
 }
 
 /* An unaligned buffer is surrounded by what must not be taken for content. */
@@ -270,6 +294,19 @@ static u64 find_payload_home(const struct kx_image *img, u64 size)
 	kx_die("no memory left for the payload");
 }
 
+u64 kx_payload_flags(void)
+{
+	u64 flags = 0;
+
+	if (kx_cpu_flag("la57"))
+		flags |= PAYLOAD_LA57;
+	if (kx_cpu_flag("nx"))
+		flags |= PAYLOAD_NX;
+	if (kx_stock())
+		flags |= PAYLOAD_NO_TABLES;
+	return flags;
+}
+
 static void write_orders(struct kx_image *img, struct payload_desc *desc)
 {
 	unsigned int i;
@@ -277,12 +314,7 @@ static void write_orders(struct kx_image *img, struct payload_desc *desc)
 	desc->magic = PAYLOAD_MAGIC;
 	desc->base = img->payload;
 	desc->fault = img->fault;
-	if (kx_cpu_flag("la57"))
-		desc->flags |= PAYLOAD_LA57;
-	if (kx_cpu_flag("nx"))
-		desc->flags |= PAYLOAD_NX;
-	if (kx_stock())
-		desc->flags |= PAYLOAD_NO_TABLES;
+	desc->flags = kx_payload_flags();
 	/* Its own segment changes while it runs. */
 	for (i = 0; i < img->nr; i++)
 		if (img->seg[i].mem != img->payload)
@@ -340,24 +372,28 @@ long kx_image_load(struct kx_image *img, unsigned long flags)
 }
 
 /**
- * kx_image_jump - start what is loaded, by reboot(2)
- * @img: what to say of it
+ * kx_jump - start what is loaded, by reboot(2)
  *
  * Says when it does so: the tty has to be empty before the time that counts
  * begins.
  *
  * Return: if at all, a negative errno.
  */
-long kx_image_jump(const struct kx_image *img)
+long kx_jump(void)
 {
-	printf("JUMP entry=%#lx payload=%#lx segments=%u\n", img->entry,
-	       img->payload, img->nr);
 	fflush(stdout);
 	tcdrain(STDOUT_FILENO);
 	printf("JUMP tsc=%lu\n", kx_rdtsc());
 	fflush(stdout);
 	tcdrain(STDOUT_FILENO);
 	return kx_reboot();
+}
+
+long kx_image_jump(const struct kx_image *img)
+{
+	printf("JUMP entry=%#lx payload=%#lx segments=%u\n", img->entry,
+	       img->payload, img->nr);
+	return kx_jump();
 }
 
 /* Buffers may be shared and unaligned: whole pages, each once. */

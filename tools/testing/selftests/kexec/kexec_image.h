@@ -57,8 +57,14 @@ bool kx_image_keep(struct kx_image *img, u64 start, u64 end);
 void kx_image_finish(struct kx_image *img, u64 payload);
 long kx_image_load(struct kx_image *img, unsigned long flags);
 long kx_image_jump(const struct kx_image *img);	/* -errno if it returns */
+long kx_jump(void);				/* the same, of any image */
 void kx_image_free(struct kx_image *img);
 
 void kx_pattern(void *va, size_t len, u64 first);
+void kx_pattern_file(int fd, u64 at, u64 len, u64 first);
+
+/* The payload's binary, and what it has to know of this machine */
+extern const char payload_blob[], payload_blob_end[];
+u64 kx_payload_flags(void);
 
 #endif /* KEXEC_IMAGE_H */

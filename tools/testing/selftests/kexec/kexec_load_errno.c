@@ -12,23 +12,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
-#include <signal.h>
-#include <sys/wait.h>
 #include <kselftest_harness.h>
 
-#include "kexec_util.h"
-
-/* A refused load may leave a little noise, but nothing of an image. */
-#define TOLERANCE_KB 1024
-/* Long enough for a debug kernel; what has to be prompt is timed inside. */
-#define TIMEOUT 300
-#define PROMPT_NS (5000000000UL * kx_slowness())
-
-#define ROW(fixture, name) TEST_F_TIMEOUT(fixture, name, TIMEOUT)
+#include "kexec_rows.h"
 
 /**
  * struct call - a call of kexec_load() that would succeed, to be spoiled
@@ -136,21 +124,6 @@ static void accepted(struct __test_metadata *_metadata, const struct call *c)
 #define REFUSED(err) refused(_metadata, &self->c, err)
 #define ACCEPTED() accepted(_metadata, &self->c)
 
-/* What a test cannot do without; a guest that is made for it must have it. */
-static bool need(struct __test_metadata *_metadata, const char *what,
-		 bool condition)
-{
-	if (condition)
-		return true;
-	if (kx_demanded(what)) {
-		EXPECT_TRUE(condition);
-		return false;
-	}
-	SKIP(return false, "this machine has nothing for it: %s", what);
-}
-
-#define NEED(what, condition) need(_metadata, what, condition)
-
 static void set_up(struct __test_metadata *_metadata, struct call *c,
 		   kx_load_fn *load, unsigned long arch)
 {
@@ -233,30 +206,14 @@ FIXTURE_TEARDOWN(compat)
  * Row 1: who may
  */
 
-/* Also where there is no library's wrapper for it: no user, no capability */
-static int become_nobody(void)
-{
-	return setgroups(0, NULL) || setresgid(65534, 65534, 65534) ||
-	       setresuid(65534, 65534, 65534);
-}
-
-static int enter_user_namespace(void)
-{
-	return unshare(CLONE_NEWUSER);
-}
-
-#define CANNOT_BECOME 255
-
 /* The errno that somebody else gets */
 static int errno_after(int (*become)(void), const struct call *c)
 {
 	pid_t pid = fork();
-	int status;
 
 	if (!pid)
 		_exit(become() ? CANNOT_BECOME : -attempt(c));
-	waitpid(pid, &status, 0);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : CANNOT_BECOME;
+	return exit_status(pid);
 }
 
 ROW(load, row1_no_capability)
@@ -1142,19 +1099,6 @@ static u64 memory_above_1m(void)
 	return total;
 }
 
-static long oom_kills(void)
-{
-	FILE *file = fopen("/proc/vmstat", "r");
-	char line[256];
-	long kills = -1;
-
-	while (file && fgets(line, sizeof(line), file))
-		sscanf(line, "oom_kill %ld", &kills);
-	if (file)
-		fclose(file);
-	return kills;
-}
-
 static void does_not_fit(struct __test_metadata *_metadata, const struct call *c)
 {
 	long kills = oom_kills();
@@ -1281,17 +1225,6 @@ static pid_t load_in_child(const struct call *c)
 		_exit(0);
 	}
 	return pid;
-}
-
-/* How long does it take to die? */
-static u64 kill_child(pid_t pid)
-{
-	u64 start = kx_now_ns();
-	int status;
-
-	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
-	return kx_now_ns() - start;
 }
 
 static u64 kill_after(const struct call *c, u64 ns)

@@ -13,6 +13,7 @@
 #define PAYLOAD_OFF_FILE_SIZE	0x10
 #define PAYLOAD_OFF_MEM_SIZE	0x18
 #define PAYLOAD_OFF_DESC	0x20
+#define PAYLOAD_OFF_BOOT	0x28
 #define PAYLOAD_OFF_TEXT	0x40
 
 /*
@@ -36,6 +37,7 @@
 #ifndef __ASSEMBLER__
 
 #include <assert.h>
+#include <stddef.h>
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -77,6 +79,7 @@ struct payload_range {
 #define PAYLOAD_LA57		0x1	/* 5-level paging was on */
 #define PAYLOAD_NX		0x2	/* EFER.NXE was set */
 #define PAYLOAD_NO_TABLES	0x4	/* a kernel that leaves no GDT and IDT */
+#define PAYLOAD_BOOT		0x8	/* started as a bzImage, at any address */
 
 /**
  * struct payload_desc - the payload's orders
@@ -122,6 +125,7 @@ extern u64 entry_state[15], entry_tsc, entry_rsp, entry_top, entry_rflags;
 
 /* Empty in the binary: the program that loads it fills it in. */
 extern struct payload_desc desc;
+extern struct payload_boot boot;
 
 void payload_ud(void);
 void payload_de(void);
@@ -129,6 +133,18 @@ void payload_pf(u64 addr);
 void payload_gp(u64 addr);
 void payload_stack(u64 top);
 void payload_main(u64 base);
+
+/* Words on the second serial port; whatever is complained of fails the whole. */
+void say(const char *text);
+void say_hex(u64 value);
+void say_number(u64 value);
+void report(const char *what, u64 value);
+void report_number(const char *what, u64 value);
+void complain(const char *what, u64 at, u64 found, u64 expected);
+void expect(const char *what, u64 found, u64 expected);
+
+void check_content(const struct payload_range *r, u64 step);
+void check_boot(u64 base);
 
 #pragma GCC visibility pop
 

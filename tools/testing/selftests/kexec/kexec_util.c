@@ -143,6 +143,21 @@ long kx_load32(u64 entry, unsigned long nr, const struct kx_seg *seg,
 	return ret;
 }
 
+/**
+ * kx_file_load - kexec_file_load(2), without a check of anything
+ * @kernel: file descriptor, any number
+ * @initrd: file descriptor, any number
+ * @len: bytes of @cmdline, with its NUL
+ * @cmdline: may be any pointer, a bad one too
+ * @flags: KEXEC_FILE_*
+ */
+long kx_file_load(int kernel, int initrd, unsigned long len,
+		  const char *cmdline, unsigned long flags)
+{
+	return result(syscall(SYS_kexec_file_load, kernel, initrd, len, cmdline,
+			      flags));
+}
+
 static long probe_native(void)
 {
 	return kx_load(0, 0, NULL, 0);
@@ -151,6 +166,11 @@ static long probe_native(void)
 static long probe_compat(void)
 {
 	return kx_load32_raw(0, 0, 0, 0);
+}
+
+static long probe_file(void)
+{
+	return kx_file_load(-1, -1, 0, NULL, 0);
 }
 
 /*
@@ -173,6 +193,11 @@ static bool is_there(long (*probe)(void))
 bool kx_have_compat(void)
 {
 	return is_there(probe_compat);
+}
+
+bool kx_have_file_load(void)
+{
+	return is_there(probe_file);
 }
 
 long kx_unload(void)
@@ -417,6 +442,55 @@ void kx_firmware_map(const char *type, struct kx_ranges *out)
 	}
 	if (dir)
 		closedir(dir);
+}
+
+static const struct {
+	const char *name;
+	u32 type;
+} e820_types[] = {
+	{ "System RAM", 1 },
+	{ "Reserved", 2 },
+	{ "ACPI Tables", 3 },
+	{ "ACPI Non-volatile Storage", 4 },
+	{ "Unusable memory", 5 },
+	{ "Persistent Memory", 7 },
+	{ "Persistent Memory (legacy)", 12 },
+	{ "Soft Reserved", 0xefffffff },
+};
+
+static int compare_entries(const void *a, const void *b)
+{
+	const struct boot_e820_entry *x = a, *y = b;
+
+	return x->addr < y->addr ? -1 : x->addr > y->addr;
+}
+
+/**
+ * kx_e820 - the firmware's map as a boot loader hands it on
+ * @map: sorted
+ * @size: entries that there is room for
+ *
+ * Return: used entries.
+ */
+size_t kx_e820(struct boot_e820_entry *map, size_t size)
+{
+	static struct kx_ranges some;
+	size_t nr = 0, i, n;
+
+	for (i = 0; i < ARRAY_SIZE(e820_types); i++) {
+		kx_firmware_map(e820_types[i].name, &some);
+		for (n = 0; n < some.nr && nr < size; n++)
+			map[nr++] = (struct boot_e820_entry){
+				some.v[n].start, some.v[n].end - some.v[n].start,
+				e820_types[i].type,
+			};
+	}
+	kx_firmware_map(NULL, &some);
+	if (some.nr != nr || !nr)
+		kx_die("%zu of %zu entries of the firmware's map are known",
+		       nr, some.nr);
+	qsort(map, nr, sizeof(*map), compare_entries);
+	return nr;
 }
 
 /*
@@ -777,6 +851,65 @@ void kx_block_free(struct kx_blocker *b)
 {
 	close(b->uffd);
 	kx_free(b->buf, b->size);
+}
+
+/*
+ * Files
+ */
+
+/**
+ * kx_memfd - a file in memory, which nobody else has open
+ * @content: of @size bytes, or NULL for a hole
+ * @size: in bytes
+ *
+ * Return: a file descriptor, at offset 0.
+ */
+int kx_memfd(const void *content, u64 size)
+{
+	int fd = memfd_create("kexec", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0 || ftruncate(fd, size) ||
+	    (content && pwrite(fd, content, size, 0) != (ssize_t)size))
+		kx_die("no file in memory: %s", strerror(errno));
+	return fd;
+}
+
+int kx_reopen(int fd, int flags)
+{
+	char path[64];
+	int again;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = open(path, flags | O_CLOEXEC);
+	if (again < 0)
+		kx_die("cannot open %s once more: %s", path, strerror(errno));
+	return again;
+}
+
+void kx_fake_init(union kx_fake *fake)
+{
+	memset(fake->bytes, 0xf4, sizeof(fake->bytes));
+	memset(fake->setup, 0, sizeof(fake->setup));
+	fake->hdr = (struct setup_header){
+		.setup_sects = KX_FAKE_SETUP / 512 - 1,
+		.syssize = KX_FAKE_BODY / 16,
+		.boot_flag = 0xaa55,
+		.jump = 0xeb | (sizeof(fake->hdr) - 0x11) << 8,
+		.header = 0x53726448,
+		.version = 0x20f,
+		.loadflags = LOADED_HIGH,
+		.initrd_addr_max = 0x7fffffff,
+		.kernel_alignment = 2 * KX_MIB,
+		.relocatable_kernel = 1,
+		.min_alignment = 21,
+		.xloadflags = XLF_KERNEL_64 | XLF_CAN_BE_LOADED_ABOVE_4G |
+			      XLF_5LEVEL | XLF_5LEVEL_ENABLED,
+		.cmdline_size = KX_FAKE_CMDLINE,
+		.payload_offset = KX_PAGE,
+		.payload_length = KX_PAGE,
+		.pref_address = 16 * KX_MIB,
+		.init_size = KX_MIB,
+	};
 }
 
 /*

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <kselftest.h>
+#include <asm/bootparam.h>
 #include <linux/kexec.h>
 
 #include "kexec_payload.h"
@@ -25,6 +26,12 @@
 #endif
 #ifndef KEXEC_UPDATE_ELFCOREHDR
 #define KEXEC_UPDATE_ELFCOREHDR 0x4
+#endif
+#ifndef KEXEC_FILE_NO_CMA
+#define KEXEC_FILE_NO_CMA 0x10
+#endif
+#ifndef KEXEC_FILE_FORCE_DTB
+#define KEXEC_FILE_FORCE_DTB 0x20
 #endif
 
 #define KX_PAGE 4096UL
@@ -55,7 +62,10 @@ kx_load_fn kx_load;
 kx_load_fn kx_load32;	/* by the 32-bit call; nr beyond 16 reads no segment */
 long kx_load32_raw(u32 entry, u32 nr, u32 segs, u32 flags);
 u32 kx_segments32(const struct kx_seg *seg, unsigned long nr);	/* converted */
+long kx_file_load(int kernel, int initrd, unsigned long len,
+		  const char *cmdline, unsigned long flags);
 bool kx_have_compat(void);
+bool kx_have_file_load(void);
 long kx_unload(void);
 long kx_reboot(void);
 
@@ -101,6 +111,7 @@ void kx_iomem(const char *name, struct kx_ranges *out);
 void kx_system_ram(struct kx_ranges *out);
 void kx_firmware_map(const char *type, struct kx_ranges *out);
 void kx_boot_map(struct kx_ranges *out);
+size_t kx_e820(struct boot_e820_entry *map, size_t size);
 bool kx_contains(const struct kx_ranges *r, u64 start, u64 end);
 bool kx_touches(const struct kx_ranges *r, u64 start, u64 end);
 u64 kx_total(const struct kx_ranges *r);
@@ -136,6 +147,29 @@ void kx_block_release(struct kx_blocker *b);
 void kx_block_free(struct kx_blocker *b);
 int kx_uffd_open(void);
 bool kx_uffd_register(int uffd, void *va, size_t size);
+
+/*
+ * Files
+ */
+
+int kx_memfd(const void *content, u64 size);	/* NULL: sparse */
+int kx_reopen(int fd, int flags);		/* with an offset of its own */
+
+#define KX_FAKE_SETUP 1024
+#define KX_FAKE_BODY (3 * KX_PAGE)
+#define KX_FAKE_CMDLINE 0x7ff		/* the longest, without its NUL */
+
+/* A bzImage that is good enough to be loaded; it would only halt. */
+union kx_fake {
+	struct {
+		char boot_sector[0x1f1];
+		struct setup_header hdr;
+	} __attribute__((packed));
+	char setup[KX_FAKE_SETUP];
+	char bytes[KX_FAKE_SETUP + KX_FAKE_BODY];
+};
+
+void kx_fake_init(union kx_fake *fake);
 
 /*
  * The kernel's log and trace

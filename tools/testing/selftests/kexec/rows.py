@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Which tests of kexec_load_errno fail on the 6.12 that this kexec replaces.
+"""Which tests of kexec_load_errno and kexec_file_errno fail on the 6.12 that this
+kexec replaces.
 
 They are the rows that the contract calls new. Run against that kernel, built
-from the same config (KEXEC and IA32_EMULATION on; KEXEC_JUMP and CRASH_DUMP
-off), exactly these fail; here, none.
+from the same config (KEXEC, KEXEC_FILE and IA32_EMULATION on; KEXEC_JUMP and
+CRASH_DUMP off), exactly these fail; here, none.
 """
 
 # By both system calls
@@ -20,9 +21,22 @@ row16_more_than_half row16_zeros_take_no_memory
 accepted_memsz0_at_0
 """
 
+# By kexec_file_load
+_FILE = """
+row2b_no_cma row2b_force_dtb
+row4_crash_unload
+row9_more_than_half
+row11_senseless_header row11_truncated
+row11_truncated_before_row13 row11_truncated_before_row14
+row14_as_the_header_says row14_empty_only row14_very_long row14_before_row15
+row17_no_crash_region
+accepted_all_flags
+"""
+
 NEW = frozenset(
     [f"load.{call}.{name}" for call in ("native", "compat")
-     for name in _BOTH.split()] + """
+     for name in _BOTH.split()] +
+    [f"file.{name}" for name in _FILE.split()] + """
 load.compat.row7_no_array
 load.compat.row7_before_row8
 native.row4_flags_of_32_bits_and_more
@@ -32,6 +46,8 @@ compat.row6_other_architecture
 compat.row6_other_architecture_when_unloading
 compat.row6_before_row7
 compat.row7_array_cut_short
+real.row11_truncated
+real.row14_as_the_header_says
 """.split())
 
 
