@@ -159,12 +159,14 @@ static int hole_in_ram(struct resource *res, void *data)
 	struct hole *hole = data;
 	unsigned int i;
 
-	/* No firmware tells the next kernel of it. */
-	if (res->flags & IORESOURCE_SYSRAM_DRIVER_MANAGED)
+	if ((res->flags & IORESOURCE_SYSRAM_DRIVER_MANAGED) ||
+	    arch_kexec_untold_memory(r.start))
 		return 0;
 	for (i = 0; i < hole->nr_avoid; i++) {
-		hole_search(hole, (struct kexec_range){ r.start, min(r.end, hole->avoid[i].start) });
-		r.start = max(r.start, hole->avoid[i].end);
+		struct kexec_range no = hole->avoid[i];
+
+		hole_search(hole, (struct kexec_range){ r.start, min(r.end, no.start) });
+		r.start = max(r.start, no.end);
 	}
 	hole_search(hole, r);
 	return fatal_signal_pending(current) ? -EINTR : 0;

@@ -124,13 +124,15 @@ static int fill_area(struct kexec_area *area, struct file *file,
 
 	if (fatal_signal_pending(current))
 		return -EINTR;
+	/* One that has grown, or become empty, is read not at all. */
+	if (got != area->size && i_size_read(file_inode(file)) != area->size)
+		return kexec_refuse(-EIO,
+				    "%s: the file has changed while it was read: it had %zu bytes, and has %lld (%zd)",
+				    kind->name, area->size,
+				    i_size_read(file_inode(file)), got);
 	if (got < 0)
 		return kexec_refuse(got, "%s: reading or its policy failed (%zd)",
 				    kind->name, got);
-	if (got != area->size)
-		return kexec_refuse(-EIO,
-				    "%s: the file has changed while it was read: %zd of %zu bytes",
-				    kind->name, got, area->size);
 	return 0;
 }
 
@@ -217,18 +219,6 @@ int kexec_image_probe_default(struct kimage *image, void *buf,
 		}
 	}
 	return err;
-}
-
-static int probe_kernel(struct kimage *image)
-{
-	int err = arch_kexec_kernel_image_probe(image, image->kernel_buf,
-						image->kernel_buf_len);
-
-	if (err)
-		return kexec_refuse(err,
-				    "kernel: no loader takes this file of %lu bytes (%d)",
-				    image->kernel_buf_len, err);
-	return 0;
 }
 
 #ifdef CONFIG_KEXEC_SIG
@@ -474,7 +464,9 @@ static int load_files(struct kimage *image, const struct file_load *args)
 {
 	int err;
 
-	err = read_kernel(image, args->kernel_fd) ?: probe_kernel(image) ?:
+	err = read_kernel(image, args->kernel_fd) ?:
+	      arch_kexec_kernel_image_probe(image, image->kernel_buf,
+					    image->kernel_buf_len) ?:
 	      judge_signature(image);
 	if (!err && !(args->flags & KEXEC_FILE_NO_INITRAMFS))
 		err = read_initrd(image, args->initrd_fd);

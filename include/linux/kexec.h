@@ -210,7 +210,8 @@ typedef int (kexec_verify_sig_t)(const char *kernel_buf,
 
 /**
  * struct kexec_file_ops - a format of kernel that can be loaded
- * @probe: is this a kernel of the format, and a whole one? 0 or -ENOEXEC
+ * @probe: is this a kernel of the format, and a whole one? 0, or -ENOEXEC and a
+ *	line in the log that says why not
  * @cmdline_max: how many bytes of command line this kernel takes, with its NUL;
  *	NULL, or 0 as its result, for no limit
  * @load: describe the image by kexec_add_buffer() and image->start; the command
@@ -489,6 +490,20 @@ static inline int arch_kimage_file_post_load_cleanup(struct kimage *image)
 static inline int arch_kexec_locate_mem_hole(struct kexec_buf *kbuf)
 {
 	return kexec_locate_mem_hole(kbuf);
+}
+#endif
+
+#ifndef arch_kexec_untold_memory
+/**
+ * arch_kexec_untold_memory - memory that the next kernel will not be told of
+ * @pfn: page frame of System RAM
+ *
+ * Return: true where it was added while this kernel ran, so that it is in no
+ * map that is handed on. Nothing is put there unless somebody asks for it.
+ */
+static inline bool arch_kexec_untold_memory(unsigned long pfn)
+{
+	return false;
 }
 #endif
 

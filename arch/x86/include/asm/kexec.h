@@ -181,6 +181,14 @@ int machine_kexec_post_load(struct kimage *image);
 unsigned long arch_kexec_firmware_memory(unsigned long pfn);
 #define arch_kexec_firmware_memory arch_kexec_firmware_memory
 
+/* boot_params get what the firmware's map has. */
+static inline bool arch_kexec_untold_memory(unsigned long pfn)
+{
+	return !arch_kexec_firmware_memory(pfn);
+}
+
+#define arch_kexec_untold_memory arch_kexec_untold_memory
+
 unsigned long arch_kexec_device_page(unsigned long start, unsigned long end);
 #define arch_kexec_device_page arch_kexec_device_page
 
