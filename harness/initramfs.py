@@ -57,27 +57,31 @@ def libraries(binary):
 
 def folders(paths):
     """Every folder on the way to the paths, parents first."""
-    found = {f"/{name}" for name in DIRS}
+    found = set()
     for path in paths:
-        parts = path.strip("/").split("/")[:-1]
+        parts = path.split("/")[1:-1]
         found |= {"/" + "/".join(parts[:n + 1]) for n in range(len(parts))}
     return sorted(found)
 
 
-def file_list(files):
+def file_list(files, root=""):
     """gen_init_cpio's list. Files: path in the guest to path on the host."""
-    lines = [f"dir {path} 0755 0 0" for path in folders(files)]
-    lines.append("nod /dev/console 0600 0 0 c 5 1")
-    lines += [f"slink /bin/{applet} busybox 0777 0 0"
+    paths = [*files, *(f"/{name}/" for name in DIRS)]
+    lines = [f"dir {path} 0755 0 0"
+             for path in folders([root + path for path in paths])]
+    lines.append(f"nod {root}/dev/console 0600 0 0 c 5 1")
+    lines += [f"slink {root}/bin/{applet} busybox 0777 0 0"
               for applet in output(BUSYBOX, "--list").split()
               if applet != "busybox"]
-    lines += [f"file {path} {host} 0755 0 0" for path, host in files.items()]
+    lines += [f"file {root}{path} {host} 0755 0 0"
+              for path, host in files.items()]
     return "\n".join(lines) + "\n"
 
 
-def pack(name, files):
+def pack(name, files, root=""):
+    """Make BUILD/name: the files, and what every guest has, below root."""
     listing = BUILD / f"{name}.list"
-    write_changed(listing, file_list(files).encode())
+    write_changed(listing, file_list(files, root).encode())
     generator = kernel.VARIANTS["release"].objects / "usr/gen_init_cpio"
     if not generator.exists():
         generator = kernel.VARIANTS["stock"].objects / "usr/gen_init_cpio"
@@ -88,11 +92,12 @@ def pack(name, files):
     return BUILD / name
 
 
-def contents():
+def contents(programs=True):
     files = {"/init": build_init(), "/bin/busybox": BUSYBOX, KEXEC: KEXEC}
     files |= {lib: os.path.realpath(lib) for lib in libraries(KEXEC)}
     files |= {f"/harness/{path.name}": path for path in sorted(GUEST.iterdir())}
-    files |= {f"/t/{path.name}": path for path in build_programs()}
+    if programs:
+        files |= {f"/t/{path.name}": path for path in build_programs()}
     return files
 
 

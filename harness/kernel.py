@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Build a kernel: kernel.py [release|debug|stock|off|nocontig|arm64]
+"""Build a kernel: kernel.py [release|debug|stock|off|nocontig|sigforce|arm64]
 
 release goes to build/, debug and stock to build-debug/ and build-stock/, the
 others to build/off and so on: bzImage, vmlinux and .config.
@@ -13,12 +13,14 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import sign
 import tree
 from common import (BUILD, CACHE, JOBS, ROOT, Failure, locked, main, say, step,
                     write_changed)
 
 OURS = BUILD / "linux"
 CONFIGS = ROOT / "harness" / "configs"
+CERTIFICATE = "certs/kexec_test.pem"	# CONFIG_SYSTEM_TRUSTED_KEYS
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ VARIANTS = {
     "off": Variant(BUILD / "off", ("base", "off"), obj="obj-off", seeded=True),
     "nocontig": Variant(BUILD / "nocontig", ("base", "nocontig"),
                         obj="obj-nocontig"),
+    "sigforce": Variant(BUILD / "sigforce", ("base", "sigforce"),
+                        obj="obj-sigforce", seeded=True),
     "arm64": Variant(BUILD / "arm64", ("arm64",), obj="obj-arm64",
                      arch="arm64", cross="aarch64-linux-gnu-"),
     # Configured by kunit.py, from the release's .config
@@ -111,10 +115,17 @@ def check_config(fragments, config):
                       + "; ".join(wrong))
 
 
+def place_certificate(variant):
+    """Where the configuration says: relative to the objects, so that the
+    .config is the same everywhere."""
+    write_changed(variant.objects / CERTIFICATE, sign.certificate(sign.TRUSTED))
+
+
 def configure(variant, log):
     """Merge the fragments; a .config that stays the same keeps its time."""
     obj = variant.objects
     obj.mkdir(parents=True, exist_ok=True)
+    place_certificate(variant)
     config, old = obj / ".config", obj / ".config.before"
     if config.exists():
         config.replace(old)

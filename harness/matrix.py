@@ -2,7 +2,8 @@
 """The guests to boot: what the guest tests ask for, and whole kernels.
 
 A guest is a dict: name; run, the programs; mem, cpus, cpu, append, qemu, timeout
-as in guest.Guest; kernels, which of release, debug, stock, nocontig it is for;
+as in guest.Guest; kernels, which of release, debug, stock, nocontig, sigforce it
+is for;
 expect, how it has to end; soak, true when only "make soak" boots it; boot, true
 when its initrd has a kernel in /boot.
 
@@ -10,6 +11,8 @@ expect: "end"	all programs came to their end, and so did init
         "payload"	the payload that was jumped to reports that all is well
         "reset"	the machine was reset after programs that did not fail
         "chain"	every kernel of the chain reported, each with its own boot id
+        "second"	a second kernel was started, and its programs came to their end
+        "old"	as "end", but exactly what is new fails: see rows.py
 console: a pattern that a line of the console has to match
 never: a pattern that none may match
 nmi: true to inject NMIs from the jump on
@@ -36,6 +39,9 @@ WHOLE = [
      "mem": "1G", "cpus": 4, "append": "retain_initrd nokaslr",
      "expect": "chain", "boot": True, "timeout": 600, "soak": True,
      "kernels": ("release", "nocontig", "debug")},
+    {"name": "ima-list", "run": ("/harness/ima.sh:first",), "mem": "1G",
+     "append": "retain_initrd", "expect": "second", "boot": True,
+     "timeout": 180, "kernels": ("release", "nocontig", "debug", "stock")},
 ]
 
 

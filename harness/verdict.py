@@ -73,8 +73,15 @@ def chain_problems(result, spec):
     yield from end_problems(result, spec)
 
 
+def second_problems(result, spec):
+    if len(result.programs) < 2 or not result.programs[-1].results:
+        yield "no second kernel tested anything"
+    yield from end_problems(result, spec)
+
+
 PROBLEMS = {"end": end_problems, "payload": payload_problems,
-            "reset": reset_problems, "chain": chain_problems}
+            "reset": reset_problems, "chain": chain_problems,
+            "second": second_problems}
 
 
 def console_problems(result, spec):
