@@ -741,33 +741,33 @@ struct wrong {
 };
 
 #define XLOADFLAGS (XLF_KERNEL_64 | XLF_CAN_BE_LOADED_ABOVE_4G | XLF_5LEVEL)
-#define WRONG(field, value) {						\
-	offsetof(struct setup_header, field),				\
-	sizeof(((struct setup_header *)NULL)->field), value }
+#define WRONG1(field, value) { offsetof(struct setup_header, field), 1, value }
+#define WRONG2(field, value) { offsetof(struct setup_header, field), 2, value }
+#define WRONG4(field, value) { offsetof(struct setup_header, field), 4, value }
 
 static const struct wrong wrong_fields[] = {
-	WRONG(setup_sects, 255),
-	WRONG(setup_sects, 64),
-	WRONG(boot_flag, 0),
-	WRONG(boot_flag, 0x55aa),
-	WRONG(header, 0),
-	WRONG(header, 0x53726447),
-	WRONG(version, 0),
-	WRONG(version, 0x1ff),
-	WRONG(version, 0x20b),
-	WRONG(loadflags, 0),
-	WRONG(loadflags, 0xff & ~LOADED_HIGH),
-	WRONG(xloadflags, 0),
-	WRONG(xloadflags, XLOADFLAGS & ~XLF_KERNEL_64),
-	WRONG(xloadflags, XLOADFLAGS & ~XLF_CAN_BE_LOADED_ABOVE_4G),
+	WRONG1(setup_sects, 255),
+	WRONG1(setup_sects, 64),
+	WRONG2(boot_flag, 0),
+	WRONG2(boot_flag, 0x55aa),
+	WRONG4(header, 0),
+	WRONG4(header, 0x53726447),
+	WRONG2(version, 0),
+	WRONG2(version, 0x1ff),
+	WRONG2(version, 0x20b),
+	WRONG1(loadflags, 0),
+	WRONG1(loadflags, 0xff & ~LOADED_HIGH),
+	WRONG2(xloadflags, 0),
+	WRONG2(xloadflags, XLOADFLAGS & ~XLF_KERNEL_64),
+	WRONG2(xloadflags, XLOADFLAGS & ~XLF_CAN_BE_LOADED_ABOVE_4G),
 };
 
 /* Values that make no sense; the kernel we are compared to does not look. */
 static const struct wrong senseless_fields[] = {
-	WRONG(jump, 0xeb),
-	WRONG(jump, 0x5eeb),
-	WRONG(kernel_alignment, 0),
-	WRONG(kernel_alignment, 0x300000),
+	WRONG2(jump, 0xeb),
+	WRONG2(jump, 0x5eeb),
+	WRONG4(kernel_alignment, 0),
+	WRONG4(kernel_alignment, 0x300000),
 };
 
 static void wrong_header(struct __test_metadata *_metadata, struct call *c,

@@ -164,7 +164,7 @@ union kx_fake {
 	struct {
 		char boot_sector[0x1f1];
 		struct setup_header hdr;
-	} __attribute__((packed));
+	};
 	char setup[KX_FAKE_SETUP];
 	char bytes[KX_FAKE_SETUP + KX_FAKE_BODY];
 };
