@@ -162,7 +162,7 @@ def file_rows():
     yield from file_load_rows()
     for mib, limit in ((64, 0.3), (512, 0.2)):
         yield Row(f"reboot to payload, file load, {mib} MiB", "4G",
-                  f"file_jump:{mib}M:100:tsc", jump_megacycles, "Mcycles",
+                  f"file_jump:{mib}M:100", jump_megacycles, "Mcycles",
                   limit=limit, quick=mib == 64)
     yield Row("in place, 64 MiB, file cache in use", "1G",
               "kexec_file_bench:busy:64:60", home_part, "part", own_limit=0.9,
