@@ -29,6 +29,7 @@ from typing import Callable
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "harness"))
 
+import digest			# noqa: E402
 import guest			# noqa: E402
 import initramfs		# noqa: E402
 import kernel			# noqa: E402
@@ -171,11 +172,15 @@ def file_rows():
               biggest_mib, "MiB", limit=1.6, at_least=True, pairs=1, disk=True)
 
 
+DIGEST = Row("speed of the check, on the host", "none", "", None, "MB/s",
+             limit=digest.LIMIT, at_least=True, quick=True)
+
+
 def all_rows():
     rows = [*load_rows(), *memory_rows(), *jump_rows()]
     rows.append(Row("largest image", "1G", "kexec_bench:biggest", biggest_mib,
                     "MiB", limit=1.5, at_least=True, pairs=1))
-    return [*rows, *file_rows()]
+    return [*rows, *file_rows(), DIGEST]
 
 
 #
@@ -329,7 +334,14 @@ def note_home(figures, said):
     figures.home.append(part)
 
 
+def measure_digest(row):
+    speeds = digest.measure()
+    return Figures(row, speeds.stock, speeds.ours)
+
+
 def measure(bench, row, pairs):
+    if row is DIGEST:
+        return measure_digest(row)
     figures = Figures(row)
     slowest = 0
     for turn in range(pairs):

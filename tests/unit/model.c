@@ -15,17 +15,23 @@
 
 static bool is_home(const struct model *m, unsigned long pfn)
 {
-	return m->content[pfn] && m->given[pfn] && !m->freed[pfn];
+	return m->given[pfn] && m->content[pfn] && !m->pinned[pfn];
+}
+
+/* Its content is elsewhere already, and it may not hold anything else. */
+static bool is_aside(const struct model *m, unsigned long pfn)
+{
+	return m->given[pfn] && m->content[pfn] && m->pinned[pfn];
 }
 
 static bool is_lent(const struct model *m, unsigned long pfn)
 {
-	return !m->content[pfn] && m->given[pfn] && !m->freed[pfn];
+	return m->given[pfn] && !m->content[pfn] && !m->own[pfn];
 }
 
 /* How many of each there are. */
 struct tally {
-	unsigned long content, home, lent;
+	unsigned long content, home, pinned, aside, lent;
 };
 
 static struct tally tally(const struct model *m)
@@ -36,6 +42,8 @@ static struct tally tally(const struct model *m)
 	for (pfn = 0; pfn < m->nr; pfn++) {
 		t.content += m->content[pfn];
 		t.home += is_home(m, pfn);
+		t.pinned += m->pinned[pfn];
+		t.aside += is_aside(m, pfn);
 		t.lent += is_lent(m, pfn);
 	}
 	return t;
@@ -48,7 +56,7 @@ void model_init(struct model *m, unsigned long nr,
 	unsigned int i;
 
 	check(nr <= MODEL_PAGES);
-	memset(m, 0, offsetof(struct model, src));
+	memset(m, 0, offsetof(struct model, pin));
 	m->nr = nr;
 	for (i = 0; i < nr_dsts; i++) {
 		for (pfn = dst[i].start; pfn < dst[i].end; pfn++) {
@@ -58,24 +66,41 @@ void model_init(struct model *m, unsigned long nr,
 	}
 }
 
-/* Pages of content that cannot be kept where they belong. */
+/* Pages of content that need a lender. */
 unsigned long model_away(const struct model *m)
 {
 	struct tally t = tally(m);
 
-	return t.content - t.home;
+	return t.content - t.home - t.pinned;
 }
 
 unsigned long model_missing(const struct model *m)
 {
-	struct tally t = tally(m);
+	unsigned long away = model_away(m), lent = tally(m).lent;
 
-	return t.content > t.home + t.lent ? t.content - t.home - t.lent : 0;
+	return away > lent ? away - lent : 0;
+}
+
+bool model_holds(const struct model *m, struct kexec_range r)
+{
+	for (; r.start < r.end; r.start++)
+		if (is_home(m, r.start) || m->pinned[r.start])
+			return true;
+	return false;
 }
 
 /*
  * Steps
  */
+
+static unsigned long pages(const struct kexec_ranges *table)
+{
+	unsigned long i, sum = 0;
+
+	for (i = 0; i < table->nr; i++)
+		sum += table->v[i].end - table->v[i].start;
+	return sum;
+}
 
 void model_check_counts(const struct model *m, const struct kexec_place *place)
 {
@@ -83,8 +108,32 @@ void model_check_counts(const struct model *m, const struct kexec_place *place)
 
 	check(place->nr_content == t.content);
 	check(place->nr_home == t.home);
+	check(place->nr_pinned == t.pinned);
 	check(place->nr_lent == t.lent);
+	check(pages(&place->aside) == t.aside);
 	check(kexec_place_missing(place) == model_missing(m));
+}
+
+void model_note_pinned(struct model *m, struct kexec_run run)
+{
+	for (; run.nr; run.nr--, run.dst++, run.src++) {
+		check(run.dst < m->nr && run.src < m->nr);
+		check(m->content[run.dst] && !m->content[run.src]);
+		check(!m->given[run.dst] && !m->given[run.src]);
+		check(!m->pinned[run.dst]);
+		m->pinned[run.dst] = true;
+		m->pin[run.dst] = run.src;
+		m->own[run.src] = true;
+		m->given[run.src] = true;
+	}
+}
+
+void model_pin(struct model *m, struct kexec_place *place,
+	       struct kexec_run run)
+{
+	check(!kexec_place_pin(place, run));
+	model_note_pinned(m, run);
+	model_check_counts(m, place);
 }
 
 void model_note_given(struct model *m, struct kexec_range r)
@@ -105,7 +154,7 @@ void model_give(struct model *m, struct kexec_place *place,
 	model_check_counts(m, place);
 }
 
-/* What comes back was given, and comes back once. */
+/* What comes back was given; it comes back once, unless it is given again. */
 static void take_back(struct kexec_range r, void *data)
 {
 	struct model *m = data;
@@ -113,20 +162,23 @@ static void take_back(struct kexec_range r, void *data)
 
 	check(r.start < r.end && r.end <= m->nr);
 	for (pfn = r.start; pfn < r.end; pfn++) {
-		check(m->given[pfn] && !m->freed[pfn]);
-		m->freed[pfn] = true;
+		check(m->given[pfn]);
+		m->given[pfn] = false;
 	}
 }
 
 void model_trim(struct model *m, struct kexec_place *place)
 {
 	struct tally before = tally(m), after;
-	unsigned long away = before.content - before.home;
+	unsigned long away = model_away(m), pfn;
 
 	kexec_place_trim(place, take_back, m);
 	after = tally(m);
 	check(after.home == before.home);
 	check(after.lent == (before.lent < away ? before.lent : away));
+	check(!after.aside);
+	for (pfn = 0; pfn < m->nr; pfn++)
+		check(m->given[pfn] || !m->own[pfn]);
 	model_check_counts(m, place);
 }
 
@@ -136,10 +188,11 @@ void model_release(struct model *m, struct kexec_place *place)
 
 	kexec_place_release(place, take_back, m);
 	for (pfn = 0; pfn < m->nr; pfn++)
-		check(m->freed[pfn] == m->given[pfn]);
+		check(!m->given[pfn]);
 	check(!place->nr_dsts && !place->nr_content && !place->nr_runs);
 	check(!place->home.nr && !place->nr_home);
 	check(!place->lent.nr && !place->nr_lent);
+	check(!place->pins.nr && !place->nr_pinned && !place->aside.nr);
 	check(!unit_live_tables());
 	kexec_place_release(place, take_back, m);
 }
@@ -173,6 +226,13 @@ static void check_order(const struct kexec_place *place)
 	}
 }
 
+/* What is pinned waits where it is, anything else in memory that was lent. */
+static bool may_wait(const struct model *m, unsigned long dst,
+		     unsigned long src)
+{
+	return m->pinned[dst] ? m->pin[dst] == src : is_lent(m, src);
+}
+
 /* Note where each page of content waits: at home, or where one run says. */
 static void note_sources(struct model *m, const struct kexec_place *place)
 {
@@ -188,7 +248,7 @@ static void note_sources(struct model *m, const struct kexec_place *place)
 		for (i = 0; i < run->nr; i++) {
 			check(m->content[run->dst + i]);
 			check(m->src[run->dst + i] == ULONG_MAX);
-			check(is_lent(m, run->src + i));
+			check(may_wait(m, run->dst + i, run->src + i));
 			check(!used[run->src + i]);
 			m->src[run->dst + i] = run->src + i;
 			used[run->src + i] = true;
@@ -196,7 +256,7 @@ static void note_sources(struct model *m, const struct kexec_place *place)
 	}
 	for (pfn = 0; pfn < m->nr; pfn++) {
 		check(m->content[pfn] == (m->src[pfn] != ULONG_MAX));
-		check(is_lent(m, pfn) == used[pfn]);
+		check((is_lent(m, pfn) || m->own[pfn]) == used[pfn]);
 	}
 }
 
@@ -216,14 +276,27 @@ static void check_find(const struct model *m, const struct kexec_place *place,
 	      m->src[pfn + i] != found.src + i);
 }
 
+static void check_sorted(const struct model *m, const struct kexec_place *place)
+{
+	unsigned long pfn;
+
+	check_joined(&place->home);
+	check_joined(&place->lent);
+	model_check_counts(m, place);
+	for (pfn = 0; pfn < m->nr; pfn++) {
+		struct kexec_range r = { pfn, pfn + 1 };
+
+		if (m->content[pfn])
+			check(kexec_place_holds(place, r) == model_holds(m, r));
+	}
+}
+
 void model_finish(struct model *m, struct kexec_place *place)
 {
 	unsigned long nr, pfn;
 
 	kexec_place_sort(place);
-	check_joined(&place->home);
-	check_joined(&place->lent);
-	model_check_counts(m, place);
+	check_sorted(m, place);
 	nr = kexec_place_count_runs(place);
 	check(!place->runs && !place->nr_runs);
 	check(!kexec_place_finish(place));
@@ -261,6 +334,16 @@ u32 random_below(u32 limit)
 	return ((x ^ x >> 31) >> 32) * limit >> 32;
 }
 
+/* A pinned page is never written: what is found there is what was read. */
+static void fill_page(const struct model *m, unsigned long pfn,
+		      unsigned long src, u32 *memory)
+{
+	if (m->pinned[pfn])
+		check(memory[src] == TAG_CONTENT + pfn);
+	else
+		memory[src] = TAG_CONTENT + pfn;
+}
+
 /* As the loader goes through a segment: stretch by stretch. */
 static void fill(const struct model *m, const struct kexec_place *place,
 		 u32 *memory)
@@ -276,7 +359,7 @@ static void fill(const struct model *m, const struct kexec_place *place,
 		}
 		run = kexec_place_find(place, pfn);
 		for (; run.nr && pfn < m->nr && m->content[pfn]; run.nr--)
-			memory[run.src++] = TAG_CONTENT + pfn++;
+			fill_page(m, pfn++, run.src++, memory);
 	}
 }
 
@@ -309,7 +392,7 @@ static void check_memory(const struct model *m, const u32 *memory)
 			check(memory[pfn] == TAG_CONTENT + pfn);
 		else if (m->zero[pfn])
 			check(memory[pfn] == TAG_ZERO);
-		else if (!m->given[pfn] || m->freed[pfn])
+		else if (!m->given[pfn])
 			check(memory[pfn] == TAG_OTHER + pfn);
 	}
 }
@@ -321,6 +404,9 @@ void model_jump(const struct model *m, const struct kexec_place *place)
 
 	for (pfn = 0; pfn < m->nr; pfn++)
 		memory[pfn] = TAG_OTHER + pfn;
+	for (pfn = 0; pfn < m->nr; pfn++)
+		if (m->pinned[pfn])
+			memory[m->pin[pfn]] = TAG_CONTENT + pfn;
 	fill(m, place, memory);
 	move_all(place, memory);
 	for (pfn = 0; pfn < m->nr; pfn++)

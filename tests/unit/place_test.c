@@ -42,6 +42,18 @@ static void give(struct kexec_range r)
 	check(!kexec_place_give(&place, r));
 }
 
+static void pin(struct kexec_run run)
+{
+	check(!kexec_place_pin(&place, run));
+}
+
+static void trim(unsigned long pages)
+{
+	freed = 0;
+	kexec_place_trim(&place, count_freed, NULL);
+	check(freed == pages);
+}
+
 static void finish(void)
 {
 	check(!kexec_place_missing(&place));
@@ -96,9 +108,7 @@ static void place_cut_at_both_edges(void)
 	start_one(range(10, 20));
 	give(range(5, 25));
 	check(place.nr_home == 10 && place.nr_lent == 10);
-	freed = 0;
-	kexec_place_trim(&place, count_freed, NULL);
-	check(freed == 10);
+	trim(10);
 	finish();
 	check_runs(NULL, 0);
 	release(10);
@@ -177,9 +187,8 @@ static void place_late_home(void)
 	give(range(100, 110));
 	check(!kexec_place_missing(&place));
 	give(range(12, 18));
-	freed = 0;
-	kexec_place_trim(&place, count_freed, NULL);
-	check(freed == 6 && place.nr_lent == 4);
+	trim(6);
+	check(place.nr_lent == 4);
 	finish();
 	check_runs(((struct kexec_run[]){
 		run(10, 100, 2), run(18, 102, 2),
@@ -193,9 +202,7 @@ static void place_nothing(void)
 	start_two(range(0, 0), range(30, 20));
 	check(!place.nr_dsts && !kexec_place_missing(&place));
 	give(range(0, 50));
-	freed = 0;
-	kexec_place_trim(&place, count_freed, NULL);
-	check(freed == 50);
+	trim(50);
 	finish();
 	check_runs(NULL, 0);
 	release(0);
@@ -215,24 +222,170 @@ static void place_at_the_ends(void)
 	release(2);
 }
 
-/* How far place_released_at_any_stage() goes before it gives up. */
-enum { STAGE_ZERO, STAGE_INIT, STAGE_GIVEN, STAGE_SORTED, STAGE_DONE, STAGES };
+/* Content that came in memory of its own needs no other. */
+static void place_all_pinned(void)
+{
+	start_two(range(10, 20), range(30, 35));
+	pin(run(30, 200, 5));
+	pin(run(10, 100, 10));
+	kexec_place_sort(&place);
+	check(!kexec_place_missing(&place));
+	give(range(0, 40));
+	check(!place.nr_home && place.nr_lent == 25);
+	trim(40);
+	finish();
+	check_runs(((struct kexec_run[]){
+		run(10, 100, 10), run(30, 200, 5),
+	}), 2);
+	check_found(13, 103, 7);
+	check_found(34, 204, 1);
+	release(15);
+}
 
-static unsigned long advance(int stage)
+static void place_pinned_at_both_ends(void)
+{
+	start_one(range(10, 20));
+	pin(run(10, 100, 2));
+	pin(run(17, 200, 3));
+	kexec_place_sort(&place);
+	check(kexec_place_missing(&place) == 5);
+	give(range(50, 55));
+	finish();
+	check_runs(((struct kexec_run[]){
+		run(10, 100, 2), run(12, 50, 5), run(17, 200, 3),
+	}), 3);
+	release(10);
+}
+
+static void place_home_between_pins(void)
+{
+	start_one(range(10, 20));
+	give(range(12, 14));
+	pin(run(14, 200, 2));
+	pin(run(10, 100, 2));
+	kexec_place_sort(&place);
+	give(range(17, 18));
+	give(range(50, 53));
+	finish();
+	check_runs(((struct kexec_run[]){
+		run(10, 100, 2), run(14, 200, 2), run(16, 50, 1), run(18, 51, 2),
+	}), 4);
+	check_found(12, 12, 2);
+	check_found(17, 17, 1);
+	release(10);
+}
+
+/* What is given over pins is home between them, and set aside in them. */
+static void place_given_over_pins(void)
+{
+	start_one(range(10, 20));
+	pin(run(11, 100, 2));
+	pin(run(15, 110, 1));
+	pin(run(18, 120, 2));
+	kexec_place_sort(&place);
+	give(range(12, 19));
+	check(place.nr_home == 4 && !place.nr_lent);
+	check(kexec_place_missing(&place) == 1);
+	give(range(50, 52));
+	trim(3 + 1);
+	trim(0);
+	finish();
+	check_runs(((struct kexec_run[]){
+		run(10, 50, 1), run(11, 100, 2), run(15, 110, 1), run(18, 120, 2),
+	}), 4);
+	check_found(13, 13, 2);
+	release(10);
+}
+
+/* The first destination must not take what is pinned for the second. */
+static void place_touching_pinned(void)
+{
+	start_two(range(10, 20), range(20, 30));
+	pin(run(20, 200, 5));
+	kexec_place_sort(&place);
+	give(range(18, 27));
+	give(range(50, 61));
+	trim(5);
+	finish();
+	check_runs(((struct kexec_run[]){
+		run(10, 50, 8), run(20, 200, 5), run(27, 58, 3),
+	}), 3);
+	release(20);
+}
+
+/* Home that two destinations share, between a pin of each. */
+static void place_touching_between_pins(void)
+{
+	start_two(range(10, 20), range(20, 30));
+	give(range(15, 25));
+	pin(run(10, 100, 5));
+	pin(run(25, 200, 5));
+	kexec_place_sort(&place);
+	check(!kexec_place_missing(&place));
+	finish();
+	check_runs(((struct kexec_run[]){
+		run(10, 100, 5), run(25, 200, 5),
+	}), 2);
+	check_found(15, 15, 10);
+	release(20);
+}
+
+/* A pin is a run like any other, and joins what is lent before and after it. */
+static void place_pinned_joined(void)
+{
+	start_one(range(10, 20));
+	pin(run(12, 102, 3));
+	pin(run(15, 105, 2));
+	kexec_place_sort(&place);
+	give(range(100, 102));
+	give(range(107, 110));
+	finish();
+	check_runs(&run(10, 100, 10), 1);
+	release(10);
+}
+
+static void place_holds(void)
+{
+	start_one(range(10, 20));
+	give(range(18, 20));
+	pin(run(15, 100, 2));
+	pin(run(12, 102, 1));
+	kexec_place_sort(&place);
+	give(range(50, 60));
+	check(!kexec_place_holds(&place, range(10, 12)));
+	check(kexec_place_holds(&place, range(10, 13)));
+	check(!kexec_place_holds(&place, range(13, 15)));
+	check(kexec_place_holds(&place, range(16, 18)));
+	check(!kexec_place_holds(&place, range(17, 18)));
+	check(kexec_place_holds(&place, range(17, 20)));
+	release(15);
+}
+
+/* How far place_released_at_any_stage() goes before it gives up. */
+enum {
+	STAGE_ZERO, STAGE_INIT, STAGE_PINNED, STAGE_GIVEN, STAGE_TRIMMED,
+	STAGE_DONE, STAGES
+};
+
+/* The pages that come back after each: pinned, over the pin, home and lent. */
+static const unsigned long stage_pages[STAGES] = { 0, 0, 2, 13, 10, 10 };
+
+static void advance(int stage)
 {
 	memset(&place, 0, sizeof(place));
 	if (stage >= STAGE_INIT)
 		start_one(range(10, 20));
+	if (stage >= STAGE_PINNED)
+		pin(run(14, 100, 2));
 	if (stage >= STAGE_GIVEN) {
-		give(range(15, 25));
-		give(range(0, 5));
-		kexec_place_trim(&place, count_freed, NULL);
-	}
-	if (stage >= STAGE_SORTED)
 		kexec_place_sort(&place);
+		give(range(15, 21));
+		give(range(0, 5));
+	}
+	if (stage >= STAGE_TRIMMED)
+		trim(1 + 2);
 	if (stage >= STAGE_DONE)
-		check(!kexec_place_finish(&place));
-	return stage >= STAGE_GIVEN ? 10 : 0;
+		finish();
 }
 
 static void place_released_at_any_stage(void)
@@ -240,28 +393,57 @@ static void place_released_at_any_stage(void)
 	int stage;
 
 	for (stage = STAGE_ZERO; stage < STAGES; stage++) {
-		release(advance(stage));
+		advance(stage);
+		release(stage_pages[stage]);
 		release(0);
 		check(!unit_live_tables());
 	}
 }
 
+/* Pin every fourth page of each destination. */
+static int try_pins(unsigned long *pages)
+{
+	unsigned long i;
+	int err = 0;
+
+	for (i = 0; i < 210 && !err; i += 4) {
+		if (i >= 100 && i < 160)
+			continue;
+		err = kexec_place_pin(&place, run(i, 1000 - i, 1));
+		*pages += !err;
+		check(place.nr_pinned == *pages);
+	}
+	kexec_place_sort(&place);
+	return err;
+}
+
+static unsigned long count_aside(void)
+{
+	unsigned long i, sum = 0;
+
+	for (i = 0; i < place.aside.nr; i++)
+		sum += kexec_range_size(place.aside.v[i]);
+	return sum;
+}
+
 /* A load that gives up at the first failure; true when it came through. */
 static bool try_load(void)
 {
-	unsigned long given = 0, i;
-	int err = 0;
+	unsigned long pages = 0, i;
+	int err;
 
-	start_two(range(0, 100), range(150, 200));
+	start_two(range(0, 100), range(160, 210));
+	err = try_pins(&pages);
 	for (i = 0; i < 150 && !err; i++) {
 		err = kexec_place_give(&place, range(2 * i, 2 * i + 1));
-		given += !err;
-		check(place.nr_home + place.nr_lent == given);
+		pages += !err;
+		check(place.nr_pinned + place.nr_home + place.nr_lent +
+		      count_aside() == pages);
 	}
 	kexec_place_sort(&place);
 	err = err ?: kexec_place_finish(&place);
 	check(err == (unit_alloc_failed() ? -ENOMEM : 0));
-	release(given);
+	release(pages);
 	check(!unit_live_tables());
 	return !err;
 }
@@ -274,8 +456,8 @@ static void place_fails_at_each_allocation(void)
 		unit_fail_alloc(failures++);
 	while (!try_load());
 	unit_fail_alloc(-1);
-	/* Both tables have to grow several times, and the runs come last. */
-	check(failures > 8);
+	/* All four tables have to grow several times, and the runs come last. */
+	check(failures > 12);
 	unit_note("%u allocations", failures - 1);
 }
 
@@ -314,6 +496,30 @@ static void place_many_pieces(void)
 	release(MANY);
 }
 
+/* Half of them pinned, in such an order, and what is given lies across that. */
+static void place_many_pins(void)
+{
+	unsigned long i, size = MANY / KEXEC_SEGMENT_MAX;
+
+	start_many();
+	for (i = 0; i < MANY; i++) {
+		unsigned long pfn = i * MANY_STEP % (2 * MANY);
+
+		if (pfn / size % 2 == 0)
+			pin(run(pfn, 2 * MANY + pfn, 1));
+	}
+	kexec_place_sort(&place);
+	check(place.nr_pinned == MANY / 2);
+	check(kexec_place_missing(&place) == MANY / 2);
+	for (i = 0; i < MANY; i++)
+		give(range(2 * i, 2 * i + 2));
+	check(place.nr_home == MANY / 2 && place.nr_lent == MANY);
+	trim(MANY / 2 + MANY);
+	finish();
+	check(place.nr_runs == MANY / 2);
+	release(MANY);
+}
+
 const struct unit_test place_tests[] = {
 	{ "place_at_home", place_at_home },
 	{ "place_lent", place_lent },
@@ -326,8 +532,17 @@ const struct unit_test place_tests[] = {
 	{ "place_late_home", place_late_home },
 	{ "place_nothing", place_nothing },
 	{ "place_at_the_ends", place_at_the_ends },
+	{ "place_all_pinned", place_all_pinned },
+	{ "place_pinned_at_both_ends", place_pinned_at_both_ends },
+	{ "place_pinned_joined", place_pinned_joined },
+	{ "place_home_between_pins", place_home_between_pins },
+	{ "place_given_over_pins", place_given_over_pins },
+	{ "place_touching_pinned", place_touching_pinned },
+	{ "place_touching_between_pins", place_touching_between_pins },
+	{ "place_holds", place_holds },
 	{ "place_released_at_any_stage", place_released_at_any_stage },
 	{ "place_fails_at_each_allocation", place_fails_at_each_allocation },
 	{ "place_many_pieces", place_many_pieces },
+	{ "place_many_pins", place_many_pins },
 	{}
 };

@@ -2,8 +2,8 @@
 /*
  * Placement as the loader does it, in random memories: fragmented, with a buddy
  * allocator whose free blocks lie where they like, up to 16 segments with zero
- * tails, control pages, destinations that can be had in place or not, and
- * tables that cannot be allocated.
+ * tails, content that was read into memory before, control pages, destinations
+ * that can be had in place or not, and tables that cannot be allocated.
  *
  * Each case has a seed of its own, one more than that of the case before; the
  * one that fails is printed, and "-s SEED -n 1 place_random" repeats it.
@@ -41,7 +41,7 @@ static struct load {
 } load;
 
 static struct {
-	unsigned long moved, homes, trimmed, did_not_fit, failed;
+	unsigned long moved, homes, trimmed, pinned, aside, did_not_fit, failed;
 } seen;
 
 static void describe(void)
@@ -237,17 +237,20 @@ static unsigned long save(const struct kexec_ranges *table,
 static void give_without_memory(struct kexec_range r)
 {
 	static struct kexec_range home[MODEL_PAGES], lent[MODEL_PAGES];
+	static struct kexec_range aside[MODEL_PAGES];
 	unsigned long homes = save(&load.place.home, home);
 	unsigned long lents = save(&load.place.lent, lent);
+	unsigned long asides = save(&load.place.aside, aside);
 	int err;
 
-	unit_fail_alloc(random_below(2));
+	unit_fail_alloc(random_below(3));
 	err = kexec_place_give(&load.place, r);
 	if (unit_alloc_failed()) {
 		seen.failed++;
 		check(err == -ENOMEM);
 		check(same(&load.place.home, homes, home));
 		check(same(&load.place.lent, lents, lent));
+		check(same(&load.place.aside, asides, aside));
 		model_check_counts(&load.m, &load.place);
 		unit_fail_alloc(-1);
 		model_give(&load.m, &load.place, r);
@@ -266,6 +269,148 @@ static void give(struct kexec_range r)
 	else
 		model_give(&load.m, &load.place, r);
 }
+
+static void pin_without_memory(struct kexec_run run)
+{
+	static struct kexec_run pin[MODEL_PAGES];
+	const struct kexec_runs *pins = &load.place.pins;
+	unsigned long nr = pins->nr, size = nr * sizeof(*pin);
+	int err;
+
+	if (nr)
+		memcpy(pin, pins->v, size);
+	unit_fail_alloc(0);
+	err = kexec_place_pin(&load.place, run);
+	if (unit_alloc_failed()) {
+		seen.failed++;
+		check(err == -ENOMEM);
+		check(pins->nr == nr && (!nr || !memcmp(pins->v, pin, size)));
+		model_check_counts(&load.m, &load.place);
+		unit_fail_alloc(-1);
+		model_pin(&load.m, &load.place, run);
+		return;
+	}
+	unit_fail_alloc(-1);
+	check(!err);
+	model_note_pinned(&load.m, run);
+	model_check_counts(&load.m, &load.place);
+}
+
+static void pin(struct kexec_run run)
+{
+	if (load.failures && one_in(4))
+		pin_without_memory(run);
+	else
+		model_pin(&load.m, &load.place, run);
+}
+
+/* What is given back can be handed out again. */
+static void trim(void)
+{
+	bool given[MODEL_PAGES];
+	unsigned long pfn;
+
+	memcpy(given, load.m.given, sizeof(given));
+	seen.trimmed += load.place.nr_lent > model_away(&load.m);
+	seen.aside += load.place.aside.nr > 0;
+	model_trim(&load.m, &load.place);
+	for (pfn = 0; pfn < load.m.nr; pfn++)
+		if (given[pfn] && !load.m.given[pfn])
+			load.free[pfn] = true;
+}
+
+/*
+ * Content that was read into memory before
+ */
+
+/* The part of @r that comes before the first page that is settled already. */
+static struct kexec_range cut_unsettled(struct kexec_range r)
+{
+	struct kexec_range cut = { r.start, r.start };
+
+	while (cut.end < r.end && !load.m.given[cut.end] &&
+	       !load.m.pinned[cut.end])
+		cut.end++;
+	return cut;
+}
+
+/* A part of the segment's content that begins with @pfn. */
+static struct kexec_range random_part(unsigned int segment, unsigned long pfn)
+{
+	unsigned long end = pfn + 1 + random_below(BLOCK_PAGES);
+	unsigned long limit = load.content[segment].end;
+
+	return (struct kexec_range){ pfn, end < limit ? end : limit };
+}
+
+static void adopt_homes(u32 rarity)
+{
+	struct kexec_range r;
+	unsigned int i;
+
+	for (i = 0; i < load.nr_segments; i++) {
+		r.end = load.content[i].start;
+		while (r.end < load.content[i].end) {
+			r = random_part(i, r.end);
+			if (all_free(r) && one_in(rarity)) {
+				take(r);
+				give(r);
+			}
+		}
+	}
+}
+
+/* Free memory outside all content, at most @nr pages, wherever it is. */
+static struct kexec_range find_own(unsigned long nr)
+{
+	unsigned long start = random_below(load.m.nr), i;
+	struct kexec_range r = {};
+
+	for (i = 0; i < load.m.nr; i++) {
+		r.start = (start + i) % load.m.nr;
+		if (load.free[r.start] && !load.m.content[r.start])
+			break;
+	}
+	for (r.end = r.start; r.end < load.m.nr && nr; r.end++, nr--)
+		if (!load.free[r.end] || load.m.content[r.end])
+			break;
+	return r;
+}
+
+/* The destinations' own memory stays with the allocator. */
+static void adopt_pins(u32 rarity)
+{
+	unsigned long nr, pfn;
+	unsigned int i;
+
+	for (i = 0; i < load.nr_segments; i++) {
+		for (pfn = load.content[i].start; pfn < load.content[i].end; pfn += nr) {
+			struct kexec_range dst = cut_unsettled(random_part(i, pfn));
+			struct kexec_range own = find_own(kexec_range_size(dst));
+
+			nr = kexec_range_size(own);
+			if (nr && one_in(rarity)) {
+				take(own);
+				pin((struct kexec_run){ pfn, own.start, nr });
+				seen.pinned++;
+			}
+			nr += !nr;
+		}
+	}
+}
+
+static void adopt(void)
+{
+	if (one_in(2))
+		return;
+	adopt_homes(1 + random_below(4));
+	adopt_pins(1 + random_below(4));
+	kexec_place_sort(&load.place);
+}
+
+/*
+ * Memory for the rest
+ */
 
 static bool is_destination(struct kexec_range r)
 {
@@ -300,6 +445,8 @@ static void take_destinations(void)
 			unsigned long end = (r.start / BLOCK_PAGES + 1) * BLOCK_PAGES;
 			struct kexec_range part = { r.start, end < r.end ? end : r.end };
 
+			check(kexec_place_holds(place, part) ==
+			      model_holds(&load.m, part));
 			if (all_free(part) && !one_in(8)) {
 				take(part);
 				give(part);
@@ -348,13 +495,12 @@ static void take_move_pages(void)
 	unsigned int round;
 
 	for (round = random_below(3); round; round--) {
-		model_trim(&load.m, &load.place);
+		trim();
 		kexec_place_sort(&load.place);
 		kexec_place_count_runs(&load.place);
 		take_control_pages(random_below(4));
 	}
-	seen.trimmed += load.place.nr_lent > model_away(&load.m);
-	model_trim(&load.m, &load.place);
+	trim();
 }
 
 static void check_jump(void)
@@ -371,6 +517,7 @@ static void check_jump(void)
 static void check_load(u64 seed)
 {
 	make_load(seed);
+	adopt();
 	take_control_pages(random_below(6));
 	if (!one_in(3))
 		take_destinations();
@@ -392,13 +539,16 @@ static void place_random(void)
 	unit_describe = NULL;
 	unit_note("%lu cases, seed %#llx", unit_cases,
 		  (unsigned long long)unit_seed);
-	printf("# %lu have runs, %lu home, %lu are trimmed, %lu do not fit\n",
-	       seen.moved, seen.homes, seen.trimmed, seen.did_not_fit);
+	printf("# %lu have runs, %lu home, %lu do not fit\n",
+	       seen.moved, seen.homes, seen.did_not_fit);
+	printf("# %lu pins, %lu times set aside, %lu times trimmed\n",
+	       seen.pinned, seen.aside, seen.trimmed);
 	printf("# %lu allocations failed\n", seen.failed);
 	/* A generator that no longer makes a kind of case tests nothing of it. */
 	if (unit_cases >= 1000)
 		check(seen.moved && seen.homes && seen.trimmed &&
-		      seen.did_not_fit && seen.failed);
+		      seen.pinned && seen.aside && seen.did_not_fit &&
+		      seen.failed);
 }
 
 const struct unit_test random_tests[] = {

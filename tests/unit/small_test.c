@@ -2,7 +2,8 @@
 /*
  * Placement in a memory of a few page frames, without exception: every set of
  * up to three content destinations, and for each of them every sequence of
- * blocks that an allocator could hand out, in every order.
+ * blocks that an allocator could hand out, in every order; and that again, in
+ * less memory, with every part of the content pinned.
  *
  * The allocator owns some of the frames; destinations may reach beyond them on
  * both sides, as they do when the firmware or mem= hides memory.
@@ -16,22 +17,30 @@
 #define FRAMES		8
 #define DSTS		3
 
-/* How much is tried: destinations among all frames, blocks in @memory. */
+/*
+ * How much is tried: destinations among all frames, blocks in @memory, with
+ * pins or without. What is pinned is in frames after all others.
+ */
 struct space {
 	unsigned long frames;
 	struct kexec_range memory;
 	unsigned int nr_dsts;
+	bool pins;
 };
 
-/* The second is larger than time allows with more destinations. */
+/* The others are larger than time allows with more destinations. */
 static const struct space spaces[] = {
 	{ .frames = 8, .memory = { 1, 7 }, .nr_dsts = DSTS },
 	{ .frames = 7, .memory = { 0, 7 }, .nr_dsts = 1 },
+	{ .frames = 5, .memory = { 0, 5 }, .nr_dsts = 2, .pins = true },
 };
 
 struct sequence {
 	struct kexec_range dst[DSTS + 1];
 	unsigned int nr_dsts;
+	struct kexec_run pin[FRAMES];
+	unsigned int nr_pins;
+	unsigned long nr_pinned;
 	struct kexec_range given[FRAMES];
 	unsigned int nr_given;
 	u32 taken;	/* frames that are given already, as bits */
@@ -50,9 +59,19 @@ static void print_ranges(const char *what, const struct kexec_range *r,
 	printf("\n");
 }
 
+static void print_pins(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < seq.nr_pins; i++)
+		printf("# pinned: %lu pages for %lu at %lu\n", seq.pin[i].nr,
+		       seq.pin[i].dst, seq.pin[i].src);
+}
+
 static void describe(void)
 {
 	print_ranges("destinations", seq.dst, seq.nr_dsts);
+	print_pins();
 	print_ranges("given", seq.given, seq.nr_given);
 }
 
@@ -147,16 +166,68 @@ static void place_every_order(void)
 }
 
 /*
+ * All pins
+ */
+
+static void with_each_pin(unsigned int dst, unsigned long pfn, void (*body)(void));
+
+/* Pin what begins with @pfn, in one piece, up to each page of its destination. */
+static void pin_each_length(unsigned int dst, unsigned long pfn, void (*body)(void))
+{
+	unsigned long nr, max = seq.dst[dst].end - pfn;
+
+	for (nr = 1; nr <= max; nr++) {
+		seq.pin[seq.nr_pins++] = (struct kexec_run){
+			.dst = pfn,
+			.src = space.frames + seq.nr_pinned,
+			.nr = nr,
+		};
+		seq.nr_pinned += nr;
+		with_each_pin(dst, pfn + nr, body);
+		seq.nr_pinned -= nr;
+		seq.nr_pins--;
+	}
+}
+
+/*
+ * Call @body for all ways to pin some of what is left from page @pfn of this
+ * destination on. The content lies in its memory without gaps, so that it may
+ * go on where a pin ends.
+ */
+static void with_each_pin(unsigned int dst, unsigned long pfn, void (*body)(void))
+{
+	if (dst == seq.nr_dsts) {
+		body();
+	} else if (pfn >= seq.dst[dst].end) {
+		with_each_pin(dst + 1, seq.dst[dst + 1].start, body);
+	} else {
+		with_each_pin(dst, pfn + 1, body);
+		pin_each_length(dst, pfn, body);
+	}
+}
+
+/*
  * All sequences
  */
+
+/* The last pin comes first: they are in order when they were sorted. */
+static void pin_all(struct model *m, struct kexec_place *place)
+{
+	unsigned int i;
+
+	for (i = seq.nr_pins; i--; )
+		model_pin(m, place, seq.pin[i]);
+	kexec_place_sort(place);
+}
 
 /* Only the last block is news: the sequence before it was checked already. */
 static void give_all(struct model *m, struct kexec_place *place)
 {
 	unsigned int i;
 
-	model_init(m, space.frames, seq.dst, seq.nr_dsts);
+	model_init(m, space.frames + seq.nr_pinned, seq.dst, seq.nr_dsts);
 	kexec_place_init(place, seq.dst, seq.nr_dsts);
+	pin_all(m, place);
 	for (i = 0; i < seq.nr_given; i++) {
 		check(!kexec_place_give(place, seq.given[i]));
 		model_note_given(m, seq.given[i]);
@@ -205,6 +276,12 @@ static void check_continuations(void)
 	seq.nr_given--;
 }
 
+static void check_pins(void)
+{
+	if (seq.nr_dsts)
+		with_each_pin(0, seq.dst[0].start, check_continuations);
+}
+
 static void place_every_sequence(void)
 {
 	unsigned int i;
@@ -215,7 +292,7 @@ static void place_every_sequence(void)
 	for (i = 0; i < sizeof(spaces) / sizeof(*spaces); i++) {
 		memset(&seq, 0, sizeof(seq));
 		space = spaces[i];
-		with_each_set(0, check_continuations);
+		with_each_set(0, space.pins ? check_pins : check_continuations);
 	}
 	unit_note("%lu placements", placements);
 }

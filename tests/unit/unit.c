@@ -25,7 +25,7 @@ char unit_note_text[UNIT_NOTE_SIZE];
 static jmp_buf test_end;
 
 static const struct unit_test *const suites[] = {
-	range_tests, place_tests, small_tests, random_tests,
+	range_tests, place_tests, small_tests, random_tests, bzimage_tests,
 };
 
 /* A report of a leak or overflow needs no deep traces, and costs time. */

@@ -22,6 +22,7 @@ extern const struct unit_test range_tests[];
 extern const struct unit_test place_tests[];
 extern const struct unit_test small_tests[];
 extern const struct unit_test random_tests[];
+extern const struct unit_test bzimage_tests[];
 
 #define check(condition)						\
 do {									\

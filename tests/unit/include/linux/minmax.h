@@ -13,5 +13,7 @@
 
 #define min(x, y)	unit_pick(x, <, y)
 #define max(x, y)	unit_pick(x, >, y)
+#define min_t(type, x, y)	min((type)(x), (type)(y))
+#define max_t(type, x, y)	max((type)(x), (type)(y))
 
 #endif /* UNIT_LINUX_MINMAX_H */
