@@ -275,7 +275,13 @@ int kexec_locate_mem_hole(struct kexec_buf *kbuf)
  * Areas
  */
 
-/* Another file's window is only a wish: it yields to a file without any. */
+/* Where content is placed that has no window: no memory can be home there. */
+#define NOWHERE PHYS_PFN(KEXEC_DESTINATION_MEMORY_LIMIT)
+
+/*
+ * Another file's window is only a wish: it yields to a file without any. And if
+ * there is none at all, it is for the loader to say so, after all other checks.
+ */
 static int find_window(struct kimage *image, struct kexec_area *area,
 		       const struct kexec_buf *want)
 {
@@ -291,7 +297,7 @@ static int find_window(struct kimage *image, struct kexec_area *area,
 		err = hole_find(&kbuf, false);
 	}
 	if (err)
-		return err;
+		return err == -EADDRNOTAVAIL ? 0 : err;
 	area->window.start = PHYS_PFN(kbuf.mem);
 	area->window.end = area->window.start + PFN_UP(kbuf.memsz);
 	return 0;
@@ -324,9 +330,11 @@ static void keep_memory(struct kexec_range r, void *unused)
 /* Have the core find memory for the content, and take it out of its hands. */
 static int alloc_content(struct kimage *image, struct kexec_area *area)
 {
-	unsigned long i, pfn = area->window.start;
+	unsigned long i, pfn = NOWHERE;
 	int err;
 
+	if (!kexec_range_empty(area->window))
+		pfn = area->window.start;
 	err = kimage_take(image, (struct kexec_range){ pfn, pfn + area->nr - area->window_at });
 	if (err)
 		return err;
@@ -363,8 +371,7 @@ static int alloc_pages_and_map(struct kimage *image, struct kexec_area *area)
  * zero. No byte of the file has been read yet.
  *
  * Context: may sleep; the owner of kexec_mutex.
- * Return: 0, -ENOMEM or -EINTR, and then nothing is held; -EADDRNOTAVAIL when no
- * stretch of memory is as large as @want says.
+ * Return: 0, -ENOMEM or -EINTR, and then nothing is held.
  */
 int kexec_area_alloc(struct kimage *image, enum kexec_area_id id, size_t size,
 		     size_t offset, const struct kexec_buf *want)

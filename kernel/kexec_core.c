@@ -465,7 +465,7 @@ static int no_memory(const struct kimage *image)
 	return kexec_refuse(-ENOMEM,
 			    "the image does not fit in memory: %lu KiB of content, %lu KiB found, %lu KiB left to take",
 			    place->nr_content << (PAGE_SHIFT - 10),
-			    (place->nr_home + place->nr_lent) << (PAGE_SHIFT - 10),
+			    (place->nr_home + place->nr_pinned + place->nr_lent) << (PAGE_SHIFT - 10),
 			    kexec_available_pages() << (PAGE_SHIFT - 10));
 }
 
@@ -1141,7 +1141,8 @@ static const struct load_phase {
 
 /**
  * kimage_load - check an image, find memory for it, and fill it
- * @image: fresh from kimage_alloc(); its buffers are the calling process's
+ * @image: from kimage_alloc(); its buffers are the calling process's, in file
+ *	mode the kernel's
  *
  * Context: may sleep; the owner of kexec_mutex.
  * Return: 0 when the image is ready for machine_kexec(), or the errno of the

@@ -66,7 +66,7 @@ static int check_size(const char *name, loff_t size)
 /*
  * Where the content of the file would like to be. For the kernel, its first
  * page is looked at ahead of all checks: that only decides which memory it is
- * read into, and nothing goes wrong but the speed if the page is a lie.
+ * read into, and if the page is a lie the kernel has to be moved, no more.
  */
 static size_t plan_file(struct kimage *image, enum kexec_area_id id,
 			struct file *file, size_t size, struct kexec_buf *want)
@@ -109,10 +109,6 @@ static int alloc_area(struct kimage *image, enum kexec_area_id id,
 				    "%s: a file of %zu KiB does not fit in memory: %lu KiB left to take",
 				    name, size >> 10,
 				    kexec_available_pages() << (PAGE_SHIFT - 10));
-	if (err == -EADDRNOTAVAIL)
-		return kexec_refuse(err,
-				    "%s: no stretch of memory for %lu KiB",
-				    name, want.memsz >> 10);
 	return err;
 }
 
@@ -125,7 +121,8 @@ static int fill_area(struct kexec_area *area, struct file *file,
 	if (fatal_signal_pending(current))
 		return -EINTR;
 	/* One that has grown, or become empty, is read not at all. */
-	if (got != area->size && i_size_read(file_inode(file)) != area->size)
+	if (got >= 0 ? got != area->size :
+		       i_size_read(file_inode(file)) != area->size)
 		return kexec_refuse(-EIO,
 				    "%s: the file has changed while it was read: it had %zu bytes, and has %lld (%zd)",
 				    kind->name, area->size,
@@ -294,14 +291,18 @@ static int judge_signature(const struct kimage *image)
  * Command line
  */
 
+/* More than any kernel takes, and less than kmalloc() has. */
+#define CMDLINE_MAX	((unsigned long)SZ_1M)
+
 static int check_cmdline_len(const struct kimage *image, unsigned long len)
 {
 	unsigned long max = 0;
 
 	if (image->fops && image->fops->cmdline_max)
-		max = image->fops->cmdline_max(image->kernel_buf,
+		max = image->fops->cmdline_max(image, image->kernel_buf,
 					       image->kernel_buf_len);
-	if (max && len > max)
+	max = max ? min(max, CMDLINE_MAX) : CMDLINE_MAX;
+	if (len > max)
 		return kexec_refuse(-EINVAL,
 				    "command line: %lu bytes, this kernel takes %lu",
 				    len, max);
@@ -399,13 +400,18 @@ static void add_measurements(struct kimage *image)
 			image->segment[i].bufsz = image->segment[i].memsz;
 }
 
+static int check_region(const struct kimage *image)
+{
+	if (image->type == KEXEC_TYPE_CRASH)
+		return kexec_refuse(-EADDRNOTAVAIL,
+				    "kexec_file_load: there is no crash region");
+	return 0;
+}
+
 static int describe_image(struct kimage *image)
 {
 	void *data;
 
-	if (image->type == KEXEC_TYPE_CRASH)
-		return kexec_refuse(-EADDRNOTAVAIL,
-				    "kexec_file_load: there is no crash region");
 	add_measurements(image);
 	data = image->fops->load(image, image->kernel_buf, image->kernel_buf_len,
 				 image->initrd_buf, image->initrd_buf_len,
@@ -488,6 +494,29 @@ static struct kimage *alloc_image(unsigned long flags)
 	return image;
 }
 
+/*
+ * IMA goes by the size of the last segment that it was given, and writes into
+ * the one that is mapped: if that is another, it must not write.
+ */
+static void protect_old_image(struct kimage *failed)
+{
+	if (!kexec_image || !kimage_ima_size(kexec_image) ||
+	    kimage_ima_size(kexec_image) == kimage_ima_size(failed))
+		return;
+	kimage_forget_ima(failed);
+	ima_kexec_post_load(failed);
+	pr_notice("the loaded image will not get IMA's measurements: load it again\n");
+}
+
+static int make_image(struct kimage *image)
+{
+	int err = describe_image(image) ?: kimage_load(image);
+
+	if (err)
+		protect_old_image(image);
+	return err;
+}
+
 /* Nothing of the old image is touched before the new one is complete. */
 static int load(const struct file_load *args)
 {
@@ -497,8 +526,8 @@ static int load(const struct file_load *args)
 	if (!image)
 		return kexec_refuse(-ENOMEM,
 				    "kexec_file_load: no memory for the image's description");
-	err = load_files(image, args) ?: describe_image(image) ?:
-	      kimage_load(image);
+	err = load_files(image, args) ?: check_region(image) ?:
+	      make_image(image);
 	clean_up(image);
 	if (!err) {
 		ima_kexec_post_load(image);

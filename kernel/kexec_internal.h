@@ -68,11 +68,30 @@ static inline bool kimage_is_ima_segment(const struct kimage *image,
 {
 	return image->is_ima_segment_index_set && image->ima_segment_index == i;
 }
+
+static inline size_t kimage_ima_size(const struct kimage *image)
+{
+	return image->ima_buffer_size;
+}
+
+static inline void kimage_forget_ima(struct kimage *image)
+{
+	image->ima_buffer_addr = 0;
+}
 #else
 static inline bool kimage_is_ima_segment(const struct kimage *image,
 					 unsigned int i)
 {
 	return false;
+}
+
+static inline size_t kimage_ima_size(const struct kimage *image)
+{
+	return 0;
+}
+
+static inline void kimage_forget_ima(struct kimage *image)
+{
 }
 #endif
 

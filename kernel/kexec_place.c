@@ -24,12 +24,14 @@
  * that is home, it is given like any other home. Where it is outside every
  * content destination, it is pinned: a run of its own, which nobody chose. What
  * the allocator hands out of a pinned destination would break the rule as a
- * source and is too late as a home: it is set aside until kexec_place_trim().
+ * source and is too late as a home: that alone is set aside, until
+ * kexec_place_trim().
  *
  * The sections of this file, in the order in which a load calls them:
  *
- *  - tables: growing arrays of ranges
- *  - gathering: kexec_place_init(), _pin(), _give(), _missing(), _trim()
+ *  - tables: growing arrays of ranges and runs
+ *  - gathering: kexec_place_init(), _pin(), _give(), _holds(), _missing(),
+ *    _trim()
  *  - finishing: kexec_place_sort(), _count_runs(), _finish()
  *  - using: kexec_place_find(), _release()
  *
@@ -194,7 +196,7 @@ void kexec_place_init(struct kexec_place *place, const struct kexec_range *dst,
  * kexec_place_pin - content that is in memory already
  * @place: the placement, to which nothing was given but home
  * @run: its source lies outside all content destinations, its destination
- *       inside them, and in no other pin
+ *       inside one of them, not at home and in no other pin
  *
  * The memory belongs to the placement then. kexec_place_sort() has to come
  * before the next kexec_place_give().
@@ -252,12 +254,12 @@ static void give_inside(struct kexec_place *place, struct kexec_range r)
 
 		give_home(place, (struct kexec_range){ r.start, pin.start });
 		ranges_append(&place->aside, kexec_range_cut(r, pin));
-		r.start = min(r.end, pin.end);
+		r.start = pin.end;
 	}
 	give_home(place, r);
 }
 
-/* How many pins a range meets: each can cut off a piece and be one. */
+/* How many pins a range meets. */
 static unsigned long count_pins(const struct kexec_place *place,
 				struct kexec_range r)
 {
@@ -272,7 +274,7 @@ static unsigned long count_pins(const struct kexec_place *place,
 
 /**
  * kexec_place_give - hand over memory for the image's content
- * @place: the placement, not yet finished
+ * @place: the placement, not yet finished, and sorted after the last pin
  * @r: page frames that nobody else uses, none of them given before
  *
  * Context: may sleep.
@@ -283,7 +285,10 @@ int kexec_place_give(struct kexec_place *place, struct kexec_range r)
 	unsigned long nr_pins = count_pins(place, r);
 	unsigned int i;
 
-	/* Each destination cuts off at most one piece of either kind. */
+	/*
+	 * Each destination cuts off at most one piece of home and one that is
+	 * lent; each pin in it makes one more of home, and one to set aside.
+	 */
 	if (ranges_reserve(&place->home, place->nr_dsts + nr_pins) ||
 	    ranges_reserve(&place->lent, place->nr_dsts + 1) ||
 	    ranges_reserve(&place->aside, nr_pins))
@@ -303,8 +308,8 @@ int kexec_place_give(struct kexec_place *place, struct kexec_range r)
 }
 
 /**
- * kexec_place_holds - is the content of a destination anywhere yet?
- * @place: sorted, not yet finished
+ * kexec_place_holds - has content of this stretch found its place?
+ * @place: the placement, not yet finished, and sorted after the last pin
  * @r: page frames in a content destination
  *
  * Return: true when any of @r is at home or pinned.
@@ -417,7 +422,7 @@ static void lend(struct lender *from, struct kexec_range gap,
 	}
 }
 
-/* Where assign() is in the tables of what needs no lender. */
+/* How far assign() is: in what needs no lender, what is lent, and the runs. */
 struct cursor {
 	const struct kexec_range *home;
 	const struct kexec_range *homes_end;

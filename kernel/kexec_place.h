@@ -93,13 +93,13 @@ struct kexec_runs {
  * @home: memory that is its own destination
  * @lent: memory outside every content destination
  * @pins: content that came in memory of its own, outside every content
- *        destination, and stays there until the jump
+ *        destination, and stays there until the jump; sorted for any _give()
  * @aside: memory inside a pinned destination, which cannot serve
  * @nr_home: page frames in @home
  * @nr_lent: page frames in @lent
  * @nr_pinned: page frames in @pins
  * @runs: the moves that are left, sorted by destination; NULL until
- *        kexec_place_finish(), which turns @lent into them
+ *        kexec_place_finish(), which turns @lent and @pins into them
  * @nr_runs: how many
  */
 struct kexec_place {

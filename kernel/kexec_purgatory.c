@@ -149,9 +149,16 @@ static size_t lay_out(struct purgatory_info *pi, bool content, size_t offset,
 	return offset;
 }
 
-static bool has_entry(const struct purgatory_info *pi, const Elf_Shdr *section)
+/*
+ * The sections of a relocatable file all begin at 0, so several can contain the
+ * number of the entry: it is the first that is meant.
+ */
+static bool has_entry(const struct kimage *image, const Elf_Shdr *section)
 {
-	return (section->sh_flags & SHF_EXECINSTR) &&
+	const struct purgatory_info *pi = &image->purgatory_info;
+
+	return image->start == pi->ehdr->e_entry &&
+	       (section->sh_flags & SHF_EXECINSTR) &&
 	       pi->ehdr->e_entry >= section->sh_addr &&
 	       pi->ehdr->e_entry < section->sh_addr + section->sh_size;
 }
@@ -168,7 +175,7 @@ static size_t put_sections(struct kexec_buf *kbuf, bool content, size_t offset)
 		if (!is_loaded(section, content))
 			continue;
 		offset = ALIGN(offset, max_t(size_t, section->sh_addralign, 1));
-		if (has_entry(pi, section))
+		if (has_entry(kbuf->image, section))
 			kbuf->image->start = kbuf->mem + offset +
 					     (pi->ehdr->e_entry - section->sh_addr);
 		if (content)

@@ -201,7 +201,8 @@ typedef void *(kexec_load_t)(struct kimage *image, char *kernel_buf,
 			     unsigned long initrd_len, char *cmdline,
 			     unsigned long cmdline_len);
 typedef int (kexec_cleanup_t)(void *loader_data);
-typedef unsigned long (kexec_cmdline_max_t)(const char *kernel_buf,
+typedef unsigned long (kexec_cmdline_max_t)(const struct kimage *image,
+					    const char *kernel_buf,
 					    unsigned long kernel_len);
 #ifdef CONFIG_KEXEC_SIG
 typedef int (kexec_verify_sig_t)(const char *kernel_buf,
@@ -212,8 +213,8 @@ typedef int (kexec_verify_sig_t)(const char *kernel_buf,
  * struct kexec_file_ops - a format of kernel that can be loaded
  * @probe: is this a kernel of the format, and a whole one? 0, or -ENOEXEC and a
  *	line in the log that says why not
- * @cmdline_max: how many bytes of command line this kernel takes, with its NUL;
- *	NULL, or 0 as its result, for no limit
+ * @cmdline_max: how many bytes of command line this kernel takes from the user,
+ *	with the NUL; NULL, or 0 as its result, for no limit
  * @load: describe the image by kexec_add_buffer() and image->start; the command
  *	line ends with a NUL, or is NULL with length 0. Return data for @cleanup,
  *	or an ERR_PTR()
@@ -514,8 +515,8 @@ static inline bool arch_kexec_untold_memory(unsigned long pfn)
  *	content may be another when it is read
  * @head_len: bytes, at most a page
  * @file_size: bytes
- * @kbuf: all zero but for @image; to be filled in with what the loader will ask
- *	for: bufsz, memsz, buf_align, buf_min, buf_max and top_down
+ * @kbuf: asks for the whole file, anywhere; to be changed to what the loader
+ *	will ask for: bufsz, memsz, buf_align, buf_min, buf_max and top_down
  *
  * Return: where in the file the content begins that kbuf describes, in bytes.
  */
@@ -523,10 +524,6 @@ static inline size_t arch_kexec_file_layout(const void *head, size_t head_len,
 					    size_t file_size,
 					    struct kexec_buf *kbuf)
 {
-	kbuf->bufsz = file_size;
-	kbuf->memsz = file_size;
-	kbuf->buf_align = PAGE_SIZE;
-	kbuf->buf_max = ULONG_MAX;
 	return 0;
 }
 #endif

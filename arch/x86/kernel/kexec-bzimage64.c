@@ -76,13 +76,19 @@ static int bzimage64_probe(const char *kernel, unsigned long len)
 	return bzimage64_judge(kernel, len, &bz);
 }
 
-/* The header counts characters, the system call counts the NUL as well. */
-static unsigned long bzimage64_cmdline_max(const char *kernel,
+/*
+ * The header counts characters, the system call counts the NUL as well. What
+ * bzimage64_plan_cmdline() puts before it has at most 16 digits.
+ */
+static unsigned long bzimage64_cmdline_max(const struct kimage *image,
+					   const char *kernel,
 					   unsigned long len)
 {
 	const struct setup_header *hdr = (const void *)kernel + BZIMAGE_HEADER;
+	unsigned long max = hdr->cmdline_size + 1UL;
+	unsigned long prefix = strlen("elfcorehdr=0x ") + 16;
 
-	return hdr->cmdline_size + 1UL;
+	return image->type == KEXEC_TYPE_CRASH ? max - min(max - 1, prefix) : max;
 }
 
 static void bzimage64_place(const struct bzimage *bz, struct kexec_buf *kbuf)
@@ -119,15 +125,6 @@ static const struct boot_e820_entry *bzimage64_e820(void)
 	return (const void *)e820_table_kexec->entries;
 }
 
-static u64 bzimage64_rsdp(void)
-{
-	if (boot_params.acpi_rsdp_addr || !IS_ENABLED(CONFIG_EFI))
-		return boot_params.acpi_rsdp_addr;
-	if (efi.acpi20 != EFI_INVALID_TABLE_ADDR)
-		return efi.acpi20;
-	return efi.acpi != EFI_INVALID_TABLE_ADDR ? efi.acpi : 0;
-}
-
 static void bzimage64_set_edd(struct boot_params *bp)
 {
 	bp->eddbuf_entries = boot_params.eddbuf_entries;
@@ -144,7 +141,7 @@ static void bzimage64_set_machine(struct boot_params *bp)
 	unsigned int i;
 
 	bp->screen_info = screen_info;
-	bp->acpi_rsdp_addr = bzimage64_rsdp();
+	bp->acpi_rsdp_addr = machine_kexec_rsdp();
 	bp->secure_boot = boot_params.secure_boot;
 	/* Its data stays behind: nothing says whether that memory is kept. */
 	bp->hdr.hardware_subarch = boot_params.hdr.hardware_subarch;

@@ -161,6 +161,20 @@ static int map_resources(struct kimage *image, unsigned long desc)
 	return err == -EINVAL ? 0 : err;	/* this machine has none */
 }
 
+/**
+ * machine_kexec_rsdp - where the next kernel is to look for ACPI
+ *
+ * Return: physical address of the RSDP, 0 when none is known.
+ */
+u64 machine_kexec_rsdp(void)
+{
+	if (boot_params.acpi_rsdp_addr || !IS_ENABLED(CONFIG_EFI))
+		return boot_params.acpi_rsdp_addr;
+	if (efi.acpi20 != EFI_INVALID_TABLE_ADDR)
+		return efi.acpi20;
+	return efi.acpi != EFI_INVALID_TABLE_ADDR ? efi.acpi : 0;
+}
+
 #ifdef CONFIG_ACPI
 /* What cannot be read is a mistake of the firmware's, and none of a load's. */
 static u32 acpi_table_len(u64 addr)
@@ -200,7 +214,7 @@ static int map_acpi_tables(struct kimage *image, u64 root, unsigned int size)
  */
 static int map_rsdp(struct kimage *image)
 {
-	u64 addr = boot_params.acpi_rsdp_addr;
+	u64 addr = machine_kexec_rsdp();
 	struct acpi_table_rsdp *found, rsdp;
 	int err;
 

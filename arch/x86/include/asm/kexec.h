@@ -189,6 +189,8 @@ static inline bool arch_kexec_untold_memory(unsigned long pfn)
 
 #define arch_kexec_untold_memory arch_kexec_untold_memory
 
+u64 machine_kexec_rsdp(void);
+
 unsigned long arch_kexec_device_page(unsigned long start, unsigned long end);
 #define arch_kexec_device_page arch_kexec_device_page
 
