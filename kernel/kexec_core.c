@@ -461,11 +461,12 @@ unsigned long kexec_available_pages(void)
 static int no_memory(const struct kimage *image)
 {
 	const struct kexec_place *place = image->place;
+	unsigned long found = place->nr_home + place->nr_pinned + place->nr_lent;
 
 	return kexec_refuse(-ENOMEM,
 			    "the image does not fit in memory: %lu KiB of content, %lu KiB found, %lu KiB left to take",
 			    place->nr_content << (PAGE_SHIFT - 10),
-			    (place->nr_home + place->nr_pinned + place->nr_lent) << (PAGE_SHIFT - 10),
+			    found << (PAGE_SHIFT - 10),
 			    kexec_available_pages() << (PAGE_SHIFT - 10));
 }
 

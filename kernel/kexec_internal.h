@@ -132,6 +132,10 @@ int kimage_take(struct kimage *image, struct kexec_range dst);
 struct page *kexec_alloc_page(void);
 
 #ifdef CONFIG_KEXEC_PURGATORY
+/* The architecture's ELF file. */
+extern const char kexec_purgatory[];
+extern const size_t kexec_purgatory_size;
+
 int kexec_purgatory_seal(struct kimage *image);
 void kexec_purgatory_free(struct kimage *image);
 #else

@@ -23,9 +23,6 @@
 
 #include "kexec_internal.h"
 
-extern const char kexec_purgatory[];
-extern const size_t kexec_purgatory_size;
-
 #define PURGATORY_GFP (GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN | __GFP_ZERO)
 
 /*

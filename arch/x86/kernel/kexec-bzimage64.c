@@ -18,6 +18,7 @@
 #include <linux/mm.h>
 #include <linux/of_fdt.h>
 #include <linux/overflow.h>
+#include <linux/pgtable.h>
 #include <linux/printk.h>
 #include <linux/random.h>
 #include <linux/screen_info.h>
@@ -25,8 +26,6 @@
 
 #include <asm/e820/api.h>
 #include <asm/efi.h>
-#include <asm/kexec-bzimage64.h>
-#include <asm/pgtable.h>
 #include <asm/setup.h>
 
 #include "kexec_bzimage.h"
@@ -430,7 +429,7 @@ static void *bzimage64_load(struct kimage *image, char *kernel,
 	return err ? ERR_PTR(err) : bzimage64_load_params(&load);
 }
 
-const struct kexec_file_ops kexec_bzImage64_ops = {
+static const struct kexec_file_ops bzimage64_ops = {
 	.probe = bzimage64_probe,
 	.load = bzimage64_load,
 	.cleanup = bzimage64_cleanup,
@@ -441,6 +440,6 @@ const struct kexec_file_ops kexec_bzImage64_ops = {
 };
 
 const struct kexec_file_ops * const kexec_file_loaders[] = {
-	&kexec_bzImage64_ops,
+	&bzimage64_ops,
 	NULL
 };
