@@ -19,17 +19,19 @@ help:	## this list
 	@echo
 	@echo '  KERNEL_SRC=PATH a Linux 6.12 tree or tarball, in place of linux-source-6.12'
 	@echo '  ACCEL=kvm       run the guests on KVM; the default is tcg'
+	@echo '  MODE=load|file  with run: kexec_load or kexec_file_load; the default is both'
 	@echo '  JOBS=N          how much to build at a time; the default is all processors'
 	@echo '  CONFIG=debug    with kernel: build the kernel that finds mistakes'
 
 run: deps	## boot our kernel, kexec into a second one, compare both
-	@$(PYTHON) harness/run.py
+	@$(PYTHON) harness/run.py $(MODE)
 
 test: deps	## every test: user space, KUnit, guests, builds, checks
 	@harness/deps --check
 	@$(PYTHON) harness/test.py
 
 soak: deps	## the long matrix of guests: hours
+	@harness/deps --test
 	@$(PYTHON) harness/test.py --soak
 
 unit: deps	## the pure files in user space, under ASan and UBSan

@@ -1,17 +1,21 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """Boot our kernel, kexec into a second one with Debian's kexec-tools, and
-compare what both report.
+compare what both report: once by each of the two system calls.
 
-    run.py [--stock]	with --stock: the base's own kexec, for comparison
+    run.py [--stock] [load|file]
+		load, file: only by kexec_load or kexec_file_load
+		--stock: the base's own kexec, for comparison
 """
 
 import guest
 import initramfs
 import kernel
-from common import ROOT, main, say
+from common import ROOT, Failure, main, say
 
 MIB = 1 << 20
+MODES = {"load": "-c", "file": "-s"}	# kexec's options
+CALLS = {"load": "kexec_load", "file": "kexec_file_load"}
 
 
 def facts(result):
@@ -58,12 +62,16 @@ def jump_time(result):
     return line.time - reboot.time if line else None
 
 
-def rows(result):
+def boot_rows(result):
     boots = facts(result)
     for name, boot in zip(("first boot", "second boot"), boots):
         yield name, boot.get("id", "not reported")
         yield "  release", boot.get("release", "not reported")
         yield "  command line", boot.get("cmdline", "not reported")
+    yield "console log", result.log.relative_to(ROOT)
+
+
+def number_rows(result):
     fields = load_event(result)
     if fields:
         yield from image_rows(fields)
@@ -96,20 +104,40 @@ def show(_, channel, line):
     say(f"{line.time:8.3f} {'|' if channel == 'console' else '>'} {line.text}")
 
 
+def boot(mode, image, initrd):
+    return guest.boot(guest.Guest(
+        image, initrd, name=f"run-{mode}",
+        run=(f"/harness/first.sh:{MODES[mode]}",), mem="1G", timeout=300), show)
+
+
+def compare(results):
+    """The boots one below the other, their numbers side by side."""
+    for mode, result in results.items():
+        say(f"\n{CALLS[mode]}")
+        for key, value in boot_rows(result):
+            say(f"{key:22}{value}")
+    columns = [dict(number_rows(result)) for result in results.values()]
+    table = [["", *(CALLS[mode] for mode in results)]]
+    table += [[key, *(column.get(key, "") for column in columns)]
+              for key in max(columns, key=len)]
+    say("")
+    for key, *values in table:
+        say(f"{key:22}" + "".join(f"{value:28}" for value in values).rstrip())
+
+
 def run(args):
-    stock = args == ["--stock"]
+    stock = "--stock" in args
+    modes = [arg for arg in args if arg != "--stock"] or list(MODES)
+    if unknown := set(modes) - set(MODES):
+        raise Failure(f"no mode {', '.join(unknown)}: load, file or both")
     image = kernel.build("release").image
     if stock:
         image = kernel.build("stock").image
     initrd = initramfs.build_boot(image)
-    result = guest.boot(guest.Guest(
-        image, initrd, name="run", run=("/harness/first.sh",), mem="1G",
-        timeout=300), show)
-    say("")
-    for key, value in rows(result):
-        say(f"{key:22}{value}")
-    say(f"{'console log':22}{result.log.relative_to(ROOT)}")
-    wrong = list(problems(result, stock))
+    results = {mode: boot(mode, image, initrd) for mode in modes}
+    compare(results)
+    wrong = [f"{CALLS[mode]}: {text}" for mode, result in results.items()
+             for text in problems(result, stock)]
     for text in wrong:
         say(f"FAILED: {text}")
     return 1 if wrong else 0

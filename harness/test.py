@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Run the tests: test.py [--soak] [--only SUITE[,SUITE...]] [--guest PATTERN]
 
-Suites: unit, release, kunit, stock, debug, nocontig, sigforce, off, arm64,
-check.
+Suites: unit, release, kunit, stock, debug, nocontig, sigforce, whole, off,
+arm64, check; and whole-debug, which only --soak runs by itself.
 PATTERN: a shell pattern; only guests of such a name are booted.
 --soak: boot the guests of the long matrix as well, and run no other suites.
 """
@@ -15,12 +15,16 @@ import re
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 
 import guest
 import initramfs
 import kernel
 import matrix
+import whole
 from common import (BUILD, JOBS, ROOT, TICK, Failure, locked, main, say, step,
                     ticker)
 from verdict import Outcome, failed_names, judge
@@ -148,34 +152,49 @@ def patience(running):
                      if now - start >= TICK)
 
 
-def boot_all(name, context, judge_one):
-    """Boot all guests of one kernel, a few at a time; add up."""
-    kernel.build("release")		# headers for the programs, gen_init_cpio
-    image = kernel.build(name).image
-    # In /boot is the kernel under test itself.
-    boot = initramfs.build_boot(image)
-    initrds = {"plain": BUILD / "initrd", "boot": boot}
+@dataclass
+class Job:
+    """A guest to boot, and what makes an outcome of its result."""
+    name: str
+    guest: guest.Guest
+    judge: Callable
+    on_line: Callable | None = None
+
+
+def boot_each(title, jobs, context):
+    """Boot the guests that were chosen, a few at a time; add up."""
     lock, total, running = threading.Lock(), Outcome(), {}
 
-    def one(spec):
-        running[spec["name"]] = time.monotonic()
-        result = guest.boot(make_guest(spec, name, image, initrds),
-                            start_nmis if spec["nmi"] else None)
-        del running[spec["name"]]
-        outcome = judge_one(spec, result)
-        report(lock, f"{name}: {spec['name']}", outcome, result.seconds,
+    def one(job):
+        running[job.name] = time.monotonic()
+        result = guest.boot(job.guest, job.on_line)
+        del running[job.name]
+        outcome = job.judge(result)
+        report(lock, f"{title}: {job.name}", outcome, result.seconds,
                result.log)
         return outcome
 
-    chosen = [spec for spec in matrix.guests(name, context.soak)
-              if fnmatch.fnmatch(spec["name"], context.pattern)]
+    chosen = [job for job in jobs if fnmatch.fnmatch(job.name, context.pattern)]
     with ThreadPoolExecutor(AT_A_TIME) as pool, \
             ticker(lambda: patience(running)):
         for outcome in pool.map(one, chosen):
             total.add(outcome)
     if not chosen:
-        raise Failure(f"no guest to boot on the {name} kernel")
+        raise Failure(f"no guest to boot: {title}")
     return total
+
+
+def boot_all(name, context, judge_one):
+    """Boot all guests of one kernel."""
+    kernel.build("release")		# headers for the programs, gen_init_cpio
+    image = kernel.build(name).image
+    # In /boot is the kernel under test itself.
+    boot = initramfs.build_boot(image)
+    initrds = {"plain": BUILD / "initrd", "boot": boot}
+    return boot_each(name, [
+        Job(spec["name"], make_guest(spec, name, image, initrds),
+            partial(judge_one, spec), start_nmis if spec["nmi"] else None)
+        for spec in matrix.guests(name, context.soak)], context)
 
 
 def suite_release(context):
@@ -212,6 +231,31 @@ def suite_stock(context):
 
 
 #
+# Whole systems
+#
+
+def boot_whole(name, context):
+    """From one kernel of ours to itself and to Debian's."""
+    kernel.build("release")		# gen_init_cpio
+    variant = kernel.build(name)
+    release = (variant.objects / "include/config/kernel.release").read_text()
+    initrd = whole.make_disk(variant.image)
+    slower = SLOWER if name == "debug" else 1
+    return boot_each(f"whole, {name}", [
+        Job(spec.name, whole.make_guest(spec, variant.image, initrd, slower),
+            partial(whole.judge, spec, release.strip()))
+        for spec in whole.specs(context.soak)], context)
+
+
+def suite_whole(context):
+    return boot_whole("release", context)
+
+
+def suite_whole_debug(context):
+    return boot_whole("debug", context)
+
+
+#
 # Builds and checks
 #
 
@@ -233,10 +277,13 @@ def suite_check(_):
 SUITES = {
     "unit": suite_unit, "release": suite_release, "kunit": suite_kunit,
     "stock": suite_stock, "debug": suite_debug, "nocontig": suite_nocontig,
-    "sigforce": suite_sigforce, "off": suite_off, "arm64": suite_arm64,
+    "sigforce": suite_sigforce, "whole": suite_whole,
+    "whole-debug": suite_whole_debug, "off": suite_off, "arm64": suite_arm64,
     "check": suite_check,
 }
-SOAKED = ("release", "nocontig", "debug")	# where there are long matrices
+# Where there are long matrices, or where all is long
+SOAKED = ("release", "nocontig", "debug", "whole", "whole-debug")
+SOAKED_ONLY = ("whole-debug",)
 
 
 def run_suite(name, context):
@@ -257,7 +304,8 @@ def arguments(args):
     parser.add_argument("--only")
     parser.add_argument("--guest", default="*")
     options = parser.parse_args(args)
-    usual = SOAKED if options.soak else SUITES
+    usual = SOAKED if options.soak else [name for name in SUITES
+                                         if name not in SOAKED_ONLY]
     options.only = options.only.split(",") if options.only else list(usual)
     if unknown := set(options.only) - set(SUITES):
         raise Failure(f"no suite {', '.join(sorted(unknown))}; "
