@@ -16,6 +16,8 @@
  *  - images: kimage_load() for one image after another, and what it made
  *  - memory: nothing is lost, and fragmented memory is good enough
  *  - stub: its digest is the one that the image was sealed with
+ *  - files: where they go, and what becomes of their pages
+ *  - bzImage: its header, and the memory map that it is handed
  */
 
 #include <kunit/test.h>
@@ -33,6 +35,7 @@
 #include <linux/xxhash.h>
 
 #include "../../kernel/kexec_internal.h"
+#include "../../arch/x86/kernel/kexec_bzimage.h"
 
 /*
  * Ranges
@@ -981,6 +984,229 @@ static void kexec_stub_digest_bit_test(struct kunit *test)
 	}
 }
 
+/*
+ * Files
+ */
+
+static struct kimage *test_file_image(struct kunit *test)
+{
+	struct kimage *image = kimage_alloc(0, 0, NULL);
+
+	KUNIT_ASSERT_NOT_NULL(test, image);
+	image->file_mode = 1;
+	return image;
+}
+
+/* What is asked for, and what must not be found. */
+static const struct hole_case {
+	const char *name;
+	struct kexec_buf kbuf;
+	int expected;
+} hole_cases[] = {
+	{ "a page", { .memsz = 1, .buf_max = ULONG_MAX }, 0 },
+	{ "a page at the top", { .memsz = 1, .buf_max = ULONG_MAX, .top_down = true }, 0 },
+	{ "megabytes", { .memsz = SZ_16M, .bufsz = SZ_8M, .buf_max = ULONG_MAX }, 0 },
+	{ "megabytes at the top",
+	  { .memsz = SZ_16M + 1, .bufsz = SZ_16M, .buf_max = ULONG_MAX, .top_down = true }, 0 },
+	{ "aligned", { .memsz = SZ_4M, .buf_align = SZ_16M, .buf_max = ULONG_MAX }, 0 },
+	{ "aligned at the top",
+	  { .memsz = SZ_4M, .buf_align = SZ_16M, .buf_max = ULONG_MAX, .top_down = true }, 0 },
+	{ "low", { .memsz = SZ_64K, .buf_max = SZ_16M - 1 }, 0 },
+	{ "low at the top", { .memsz = SZ_64K, .buf_max = SZ_16M - 1, .top_down = true }, 0 },
+	{ "not low", { .memsz = SZ_1M, .buf_min = SZ_32M + 1, .buf_max = ULONG_MAX }, 0 },
+	{ "between", { .memsz = SZ_1M, .buf_min = SZ_32M, .buf_max = SZ_64M - 1 }, 0 },
+	{ "just so large", { .memsz = SZ_2M, .buf_min = SZ_64M, .buf_max = SZ_64M + SZ_2M - 1 }, 0 },
+	{ "one byte too little",
+	  { .memsz = SZ_2M, .buf_min = SZ_64M, .buf_max = SZ_64M + SZ_2M - 2 }, -EADDRNOTAVAIL },
+	{ "upside down", { .memsz = 1, .buf_min = SZ_2M, .buf_max = SZ_1M }, -EADDRNOTAVAIL },
+	{ "past all memory", { .memsz = 1, .buf_min = 1UL << 51, .buf_max = ULONG_MAX },
+	  -EADDRNOTAVAIL },
+	{ "more than there is", { .memsz = 1UL << 45, .buf_max = ULONG_MAX }, -EADDRNOTAVAIL },
+};
+
+static void hole_case_name(const struct hole_case *c, char *name)
+{
+	strscpy(name, c->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(hole_case, hole_cases, hole_case_name);
+
+static void expect_hole(struct kunit *test, const struct kexec_buf *want,
+			const struct kexec_segment *seg)
+{
+	KUNIT_EXPECT_GE(test, seg->mem, want->buf_min);
+	KUNIT_EXPECT_LE(test, seg->mem + seg->memsz - 1, want->buf_max);
+	KUNIT_EXPECT_TRUE(test, IS_ALIGNED(seg->mem, max(want->buf_align, PAGE_SIZE)));
+	KUNIT_EXPECT_EQ(test, seg->memsz, PAGE_ALIGN(want->memsz));
+}
+
+/*
+ * The same wish again and again, until there is no room left for it or for
+ * segments: no two may overlap, and all must be memory, as kimage_check() says.
+ */
+static void kexec_hole_test(struct kunit *test)
+{
+	const struct hole_case *c = test->param_value;
+	struct kimage *image = test_file_image(test);
+	int err;
+
+	do {
+		struct kexec_buf kbuf = c->kbuf;
+
+		kbuf.image = image;
+		kbuf.bufsz = 0;
+		err = kexec_add_buffer(&kbuf);
+		if (!err)
+			expect_hole(test, &c->kbuf, &image->segment[image->nr_segments - 1]);
+	} while (!err && image->nr_segments < KEXEC_SEGMENT_MAX);
+	KUNIT_EXPECT_EQ(test, image->nr_segments > 0, !c->expected);
+	if (err)
+		KUNIT_EXPECT_EQ(test, err, -EADDRNOTAVAIL);
+	KUNIT_EXPECT_EQ(test, kimage_check(image), 0);
+	kimage_free(image);
+}
+
+/* The address that somebody chose is left alone. */
+static void kexec_hole_fixed_test(struct kunit *test)
+{
+	struct kimage *image = test_file_image(test);
+	struct kexec_buf kbuf = { .image = image, .mem = SZ_64M, .memsz = PAGE_SIZE };
+
+	KUNIT_EXPECT_EQ(test, kexec_add_buffer(&kbuf), 0);
+	KUNIT_EXPECT_EQ(test, image->segment[0].mem, SZ_64M);
+	kimage_free(image);
+}
+
+#define AREA_OFFSET	0x4321
+#define AREA_SIZE	(SZ_4M + 12345)
+
+static void fill_file(const struct kexec_area *area)
+{
+	struct rnd_state random;
+
+	prandom_seed_state(&random, 7);
+	prandom_bytes_state(&random, area->buf, area->size);
+}
+
+static void expect_content(struct kunit *test, const struct kimage *image,
+			   const struct kexec_segment *seg, const u8 *expected)
+{
+	size_t at;
+
+	for (at = 0; at < seg->bufsz; at += PAGE_SIZE) {
+		struct kexec_run run = kexec_place_find(image->place, PHYS_PFN(seg->mem + at));
+		size_t len = min(seg->bufsz - at, PAGE_SIZE);
+		u8 *page = kmap_local_page(pfn_to_page(run.src));
+
+		KUNIT_EXPECT_EQ(test, memcmp(page, expected + at, len), 0);
+		KUNIT_EXPECT_NULL(test, memchr_inv(page + len, 0, PAGE_SIZE - len));
+		kunmap_local(page);
+	}
+}
+
+/*
+ * A file whose middle is meant for a place, whose end is for another, and whose
+ * pages are the image's afterwards or nobody's.
+ */
+static void kexec_file_area_test(struct kunit *test)
+{
+	struct kimage *image = test_file_image(test);
+	struct kexec_area *area = kimage_area(image, KEXEC_AREA_KERNEL);
+	struct kexec_buf want = {
+		.image = image,
+		.bufsz = AREA_SIZE - AREA_OFFSET,
+		.memsz = SZ_8M,
+		.buf_align = SZ_2M,
+		.buf_max = ULONG_MAX,
+		.top_down = true,
+	};
+	struct kexec_buf tail = { .image = image, .buf_max = ULONG_MAX };
+	u8 *copy = test_vzalloc(test, AREA_SIZE);
+
+	mutex_lock(&kexec_mutex);
+	KUNIT_ASSERT_EQ(test, kexec_area_alloc(image, KEXEC_AREA_KERNEL, AREA_SIZE,
+					       AREA_OFFSET, &want), 0);
+	KUNIT_EXPECT_TRUE(test, PAGE_ALIGNED(area->buf + AREA_OFFSET));
+	fill_file(area);
+	memcpy(copy, area->buf, AREA_SIZE);
+	want.buffer = area->buf + AREA_OFFSET;
+	tail.buffer = area->buf + AREA_SIZE - 5000;
+	tail.bufsz = 5000;
+	tail.memsz = 3 * PAGE_SIZE;
+	KUNIT_EXPECT_EQ(test, kexec_add_buffer(&want), 0);
+	KUNIT_EXPECT_EQ(test, want.mem, PFN_PHYS(area->window.start));
+	KUNIT_EXPECT_EQ(test, kexec_add_buffer(&tail), 0);
+	KUNIT_EXPECT_EQ(test, kimage_load(image), 0);
+	kexec_area_free(area);
+	expect_content(test, image, &image->segment[0], copy + AREA_OFFSET);
+	expect_content(test, image, &image->segment[1], copy + AREA_SIZE - 5000);
+	kimage_free(image);
+	mutex_unlock(&kexec_mutex);
+}
+
+/*
+ * bzImage
+ *
+ * Far more of it is tried in user space; this is the kernel's build of it.
+ */
+
+static void good_header(struct setup_header *hdr)
+{
+	*hdr = (struct setup_header){
+		.setup_sects = 7,
+		.syssize = SZ_1M / 16,
+		.boot_flag = BZIMAGE_BOOT_FLAG,
+		.jump = 0x6aeb,
+		.header = BZIMAGE_MAGIC,
+		.version = 0x020f,
+		.loadflags = LOADED_HIGH,
+		.kernel_alignment = SZ_2M,
+		.relocatable_kernel = 1,
+		.xloadflags = XLF_KERNEL_64 | XLF_CAN_BE_LOADED_ABOVE_4G | XLF_5LEVEL,
+		.pref_address = SZ_16M,
+		.init_size = SZ_4M,
+	};
+}
+
+static size_t layout(struct kunit *test, void *head, size_t len, struct kexec_buf *kbuf)
+{
+	*kbuf = (struct kexec_buf){ .bufsz = SZ_2M };
+	return arch_kexec_file_layout(head, len, SZ_2M, kbuf);
+}
+
+static void kexec_bzimage_layout_test(struct kunit *test)
+{
+	u8 *head = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
+	struct kexec_buf kbuf;
+	size_t len;
+
+	KUNIT_ASSERT_NOT_NULL(test, head);
+	KUNIT_EXPECT_EQ(test, layout(test, head, PAGE_SIZE, &kbuf), 0);
+	good_header((void *)head + BZIMAGE_HEADER);
+	KUNIT_EXPECT_EQ(test, layout(test, head, PAGE_SIZE, &kbuf), 8 * BZIMAGE_SECTOR);
+	KUNIT_EXPECT_EQ(test, kbuf.bufsz, SZ_2M - 8 * BZIMAGE_SECTOR);
+	KUNIT_EXPECT_EQ(test, kbuf.memsz, SZ_4M);
+	KUNIT_EXPECT_EQ(test, kbuf.buf_align, SZ_2M);
+	KUNIT_EXPECT_EQ(test, kbuf.buf_min, SZ_16M);
+	for (len = 0; len < BZIMAGE_HEADER_MIN; len++)
+		KUNIT_EXPECT_EQ(test, layout(test, head, len, &kbuf), 0);
+}
+
+static void kexec_bzimage_e820_test(struct kunit *test)
+{
+	static const struct boot_e820_entry entry[E820_MAX_ENTRIES_ZEROPAGE + 2];
+	struct params_plan plan = {};
+
+	params_plan_e820(&plan, entry, E820_MAX_ENTRIES_ZEROPAGE);
+	KUNIT_EXPECT_EQ(test, plan.nr_items, 0);
+	params_plan_e820(&plan, entry, ARRAY_SIZE(entry));
+	KUNIT_EXPECT_EQ(test, plan.nr_items, 1);
+	KUNIT_EXPECT_EQ(test, plan.item[0].type, SETUP_E820_EXT);
+	KUNIT_EXPECT_EQ(test, plan.item[0].len, 2 * sizeof(*entry));
+	KUNIT_EXPECT_PTR_EQ(test, plan.item[0].data,
+			    (const void *)&entry[E820_MAX_ENTRIES_ZEROPAGE]);
+}
+
 static struct kunit_case kexec_cases[] = {
 	KUNIT_CASE(kexec_range_alone_test),
 	KUNIT_CASE(kexec_range_pair_test),
@@ -990,6 +1216,10 @@ static struct kunit_case kexec_cases[] = {
 	KUNIT_CASE_PARAM(kexec_rule_test, rule_gen_params),
 	KUNIT_CASE(kexec_stub_digest_test),
 	KUNIT_CASE(kexec_stub_digest_bit_test),
+	KUNIT_CASE_PARAM(kexec_hole_test, hole_case_gen_params),
+	KUNIT_CASE(kexec_hole_fixed_test),
+	KUNIT_CASE(kexec_bzimage_layout_test),
+	KUNIT_CASE(kexec_bzimage_e820_test),
 	{}
 };
 
@@ -1001,6 +1231,7 @@ static struct kunit_suite kexec_suite = {
 static struct kunit_case kexec_image_cases[] = {
 	KUNIT_CASE_PARAM(kexec_image_test, image_gen_params),
 	KUNIT_CASE(kexec_image_sixteen_test),
+	KUNIT_CASE(kexec_file_area_test),
 	KUNIT_CASE(kexec_image_fault_test),
 	KUNIT_CASE(kexec_image_too_large_test),
 	KUNIT_CASE(kexec_memory_comes_back_test),
