@@ -92,20 +92,6 @@ static void report_stats(void)
 	       s.home, s.move, s.runs, s.place_ns, s.fill_ns, s.seal_ns);
 }
 
-/* ARGUMENTS: MiB */
-static void bench_load(char **args)
-{
-	u64 size = strtoull(args[0], NULL, 0) * KX_MIB;
-	int initrd = make_initrd(size);
-	u64 start;
-
-	warm_up();
-	start = kx_now_ns();
-	must_load(initrd);
-	printf("BENCH load_ns=%lu\n", kx_now_ns() - start);
-	report_stats();
-}
-
 /*
  * Memory
  */
@@ -135,7 +121,7 @@ static void *sample(void *data)
 		now = free_bytes();
 		if (now < s->least)
 			s->least = now;
-		usleep(500);
+		usleep(2000);
 	} while (!last);
 	return NULL;
 }
@@ -154,21 +140,28 @@ static u64 sampler_stop(struct sampler *s)
 	return s->least;
 }
 
-/* The files are in memory before and after: what is less is the load's. */
-static void bench_memory(char **args)
+/*
+ * ARGUMENTS: MiB. The files are in memory before and after: what is less is the
+ * load's.
+ */
+static void bench_load(char **args)
 {
 	u64 size = strtoull(args[0], NULL, 0) * KX_MIB;
 	int initrd = make_initrd(size);
 	struct sampler sampler;
-	u64 before, during;
+	u64 before, during, start;
 	long kept_kb;
 
+	warm_up();
 	kx_settle();
 	kept_kb = kx_free_kb();
 	before = free_bytes();
 	sampler_start(&sampler);
+	start = kx_now_ns();
 	must_load(initrd);
+	printf("BENCH load_ns=%lu\n", kx_now_ns() - start);
 	during = sampler_stop(&sampler);
+	report_stats();
 	kx_settle();
 	kept_kb -= kx_free_kb();
 	printf("BENCH content=%lu kept=%ld peak=%lu\n", kernel_size + size,
@@ -275,7 +268,6 @@ static const struct bench {
 	const char *what;
 } benches[] = {
 	{ "load", 1, bench_load, "MIB" },
-	{ "memory", 1, bench_memory, "MIB" },
 	{ "busy", 2, bench_busy, "MIB SECONDS" },
 	{ "biggest", 0, bench_biggest, "" },
 	{}
