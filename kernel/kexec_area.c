@@ -281,6 +281,7 @@ int kexec_locate_mem_hole(struct kexec_buf *kbuf)
 /*
  * Another file's window is only a wish: it yields to a file without any. And if
  * there is none at all, it is for the loader to say so, after all other checks.
+ * Who wants nothing in place has no use for one.
  */
 static int find_window(struct kimage *image, struct kexec_area *area,
 		       const struct kexec_buf *want)
@@ -289,6 +290,8 @@ static int find_window(struct kimage *image, struct kexec_area *area,
 	unsigned int i;
 	int err;
 
+	if (image->no_in_place)
+		return 0;
 	kbuf.image = image;
 	err = hole_find(&kbuf, true);
 	if (err == -EADDRNOTAVAIL) {

@@ -353,6 +353,16 @@ static int check_buffer(const struct kexec_buf *kbuf)
 	return 0;
 }
 
+/* Which file a buffer is from, for the log. */
+static const char *file_of(const struct kexec_buf *kbuf)
+{
+	const struct kexec_area *area = kexec_area_find(kbuf->image, kbuf->buffer);
+
+	if (!area)
+		return "";
+	return area == kimage_area(kbuf->image, KEXEC_AREA_KERNEL) ? " (kernel)" : " (initrd)";
+}
+
 /**
  * kexec_add_buffer - make a buffer a segment of the image
  * @kbuf: the buffer, which has to stay until the image is loaded, and where it
@@ -377,9 +387,9 @@ int kexec_add_buffer(struct kexec_buf *kbuf)
 	err = arch_kexec_locate_mem_hole(kbuf);
 	if (err)
 		return kexec_refuse(err,
-				    "segment %lu: no place for %#lx bytes in %#lx-%#lx (%d)",
-				    image->nr_segments, kbuf->memsz,
-				    kbuf->buf_min, kbuf->buf_max, err);
+				    "segment %lu%s: no place for %#lx bytes (%lu KiB) in %#lx-%#lx (%d)",
+				    image->nr_segments, file_of(kbuf), kbuf->memsz,
+				    kbuf->memsz >> 10, kbuf->buf_min, kbuf->buf_max, err);
 	image->segment[image->nr_segments++] = (struct kexec_segment){
 		.kbuf = kbuf->buffer,
 		.bufsz = kbuf->bufsz,
