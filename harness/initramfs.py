@@ -3,7 +3,8 @@
 """The guests' initramfs: our init, busybox, Debian's kexec, the test programs.
 
     build/initrd        all of these
-    build/initrd-boot   the same with /boot: a kernel and an initrd to start
+    build/initrd-boot   the same with /boot: a kernel and an initrd to start.
+                        The kernel is signed
 """
 
 import os
@@ -11,6 +12,7 @@ import shutil
 import subprocess
 
 import kernel
+import sign
 from common import BUILD, JOBS, ROOT, Failure, main, step, write_changed
 
 GUEST = ROOT / "harness" / "guest"
@@ -109,11 +111,25 @@ def build():
     return pack("initrd", contents())
 
 
+def signed_files(image):
+    """The kernel with its signature, and what else the tests of signatures
+    want: see kexec_signed.h."""
+    signed, other = (sign.sign(key, image, BUILD / "signed" / key)
+                     for key in (sign.TRUSTED, sign.OTHER))
+    made = {"bzImage.other": sign.signature(other),
+            "bzImage.ima": sign.ima_label(sign.IMA, image),
+            "ima.x509": sign.certificate_der(sign.IMA)}
+    for name, data in made.items():
+        write_changed(BUILD / "signed" / name, data)
+    return {"/boot/bzImage": signed} | {f"/boot/{name}": BUILD / "signed" / name
+                                        for name in made}
+
+
 def build_boot(image):
     """Make the initrd that has a kernel to start, and the plain one."""
     plain = build()
-    return pack("initrd-boot", contents() | {"/boot/bzImage": image,
-                                             "/boot/initrd": plain})
+    return pack("initrd-boot", contents() | signed_files(image)
+                | {"/boot/initrd": plain})
 
 
 if __name__ == "__main__":
