@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <kselftest_harness.h>
 
+#include "kexec_bzimage.h"
 #include "kexec_image.h"
 
 #define DEBUGFS "/sys/kernel/debug/"
@@ -21,12 +22,22 @@
 /* A debug kernel takes some memory for itself at every new place to fail in. */
 #define ROUNDS 3
 
-FIXTURE(inject) {
-	struct kx_range ram;
+/**
+ * struct attempt - a load that is to fail in every place it can
+ * @seg: @nr are used
+ * @load: the call, or what makes another one of it
+ * @old: where the image is that it would replace; clear of @seg
+ */
+struct attempt {
 	struct kx_seg seg[KEXEC_SEGMENT_MAX];
 	unsigned int nr;
 	kx_load_fn *load;
 	unsigned long flags;
+	u64 old;
+};
+
+FIXTURE(inject) {
+	struct attempt a;
 	u64 dest;
 	char *buf;
 };
@@ -66,6 +77,7 @@ static void load_old(struct __test_metadata *_metadata, u64 at)
 FIXTURE_SETUP(inject)
 {
 	const char *unfit = kx_unfit();
+	struct kx_range range;
 	struct kx_ranges ram;
 
 	if (unfit)
@@ -78,19 +90,20 @@ FIXTURE_SETUP(inject)
 		ASSERT_EQ(0, configure());
 	}
 	kx_system_ram(&ram);
-	self->ram = kx_largest(&ram, 4 * KX_GIB);
-	self->dest = (self->ram.start + self->ram.end) / 2 & ~(2 * KX_MIB - 1);
-	self->load = kx_load;
+	range = kx_largest(&ram, 4 * KX_GIB);
+	self->dest = (range.start + range.end) / 2 & ~(2 * KX_MIB - 1);
 	self->buf = kx_alloc(4 * KX_MIB);
 	memset(self->buf, 0x77, 4 * KX_MIB);
-	load_old(_metadata, self->ram.start + 48 * KX_MIB);
+	self->a.load = kx_load;
+	self->a.old = range.start + 48 * KX_MIB;
+	load_old(_metadata, self->a.old);
 }
 
 FIXTURE_TEARDOWN(inject) {}
 
-static void add(struct kx_seg *seg, char *buf, u64 mem, u64 memsz, u64 bufsz)
+static void add(struct attempt *a, char *buf, u64 mem, u64 memsz, u64 bufsz)
 {
-	*seg = (struct kx_seg){ buf, bufsz, mem, memsz };
+	a->seg[a->nr++] = (struct kx_seg){ buf, bufsz, mem, memsz };
 }
 
 static void arm(int fd, unsigned int nth)
@@ -121,15 +134,23 @@ static void disarm(int fd)
 		;
 }
 
+static int open_fail_nth(void)
+{
+	int fd = open("/proc/thread-self/fail-nth", O_RDWR);
+
+	if (fd < 0)
+		kx_die("no failure can be set up: %s", strerror(errno));
+	return fd;
+}
+
 /* Returns whether the nth failure came to pass within the load. */
-static bool load_failing(int fd, unsigned int nth, const struct kx_seg *seg,
-			 unsigned int nr, kx_load_fn *load, unsigned long flags,
+static bool load_failing(int fd, unsigned int nth, const struct attempt *a,
 			 long *ret)
 {
 	bool failed;
 
 	arm(fd, nth);
-	*ret = load(seg[0].mem, nr, seg, flags);
+	*ret = a->load(a->seg[0].mem, a->nr, a->seg, a->flags);
 	failed = has_failed(fd);
 	disarm(fd);
 	return failed;
@@ -140,42 +161,43 @@ static bool fits(long ret)
 	return ret == 0 || ret == -ENOMEM || ret == -EFAULT;
 }
 
+/* Places where a load could not do without what it did not get */
+static bool refused[MAX_NTH];
+
 /* All places of one load to fail in; returns how many there are. */
 static unsigned int step_through(struct __test_metadata *_metadata,
-				 const struct kx_seg *seg, unsigned int nr,
-				 kx_load_fn *load, unsigned long flags, u64 old)
+				 const struct attempt *a)
 {
-	int fd = open("/proc/thread-self/fail-nth", O_RDWR);
 	unsigned int nth, errors = 0;
+	int fd = open_fail_nth();
 	long ret;
 
-	ASSERT_LE(0, fd);
 	for (nth = 1; nth < MAX_NTH; nth++) {
-		if (!load_failing(fd, nth, seg, nr, load, flags, &ret))
+		if (!load_failing(fd, nth, a, &ret))
 			break;
 		EXPECT_TRUE(fits(ret)) TH_LOG("failure %u: %ld", nth, ret);
 		EXPECT_EQ(1, kx_loaded());
-		errors += !!ret;
+		refused[nth] = ret;
+		errors += refused[nth];
 		if (!ret)
-			load_old(_metadata, old);
+			load_old(_metadata, a->old);
 	}
 	EXPECT_EQ(0, ret);
 	EXPECT_GT(MAX_NTH, nth);
 	EXPECT_LT(0U, errors);
 	close(fd);
-	load_old(_metadata, old);
+	load_old(_metadata, a->old);
 	TH_LOG("%u failures, %u of them errors", nth - 1, errors);
 	return nth - 1;
 }
 
-static void step(struct __test_metadata *_metadata, const struct kx_seg *seg,
-		 unsigned int nr, kx_load_fn *load, unsigned long flags, u64 old)
+static void step(struct __test_metadata *_metadata, const struct attempt *a)
 {
 	unsigned long free_kb = 0;
 	unsigned int i, places = 0;
 
 	for (i = 0; i < ROUNDS; i++) {
-		places = step_through(_metadata, seg, nr, load, flags, old);
+		places = step_through(_metadata, a);
 		if (i)
 			continue;
 		kx_settle();
@@ -187,21 +209,20 @@ static void step(struct __test_metadata *_metadata, const struct kx_seg *seg,
 	TH_LOG("free memory: %lu kB before, %lu kB after", free_kb, kx_free_kb());
 }
 
-#define STEP() step(_metadata, self->seg, self->nr, self->load, self->flags, \
-		    self->ram.start + 48 * KX_MIB)
+#define STEP() step(_metadata, &self->a)
 
 TEST_F_TIMEOUT(inject, few_pages, TIMEOUT)
 {
-	add(&self->seg[self->nr++], self->buf, self->dest, 4 * KX_PAGE, 3 * KX_PAGE + 5);
-	add(&self->seg[self->nr++], self->buf, self->dest + 9 * KX_PAGE, KX_PAGE, 7);
+	add(&self->a, self->buf, self->dest, 4 * KX_PAGE, 3 * KX_PAGE + 5);
+	add(&self->a, self->buf, self->dest + 9 * KX_PAGE, KX_PAGE, 7);
 	STEP();
 }
 
 TEST_F_TIMEOUT(inject, sixteen_segments, TIMEOUT)
 {
-	for (; self->nr < KEXEC_SEGMENT_MAX; self->nr++)
-		add(&self->seg[self->nr], self->buf,
-		    self->dest + self->nr * 0x35000, 3 * KX_PAGE, 2 * KX_PAGE);
+	while (self->a.nr < KEXEC_SEGMENT_MAX)
+		add(&self->a, self->buf, self->dest + self->a.nr * 0x35000,
+		    3 * KX_PAGE, 2 * KX_PAGE);
 	STEP();
 }
 
@@ -211,7 +232,7 @@ TEST_F_TIMEOUT(inject, moved, TIMEOUT)
 	struct kx_ranges code;
 
 	kx_iomem("Kernel code", &code);
-	add(&self->seg[self->nr++], self->buf, code.v[0].start & KX_PAGE_MASK,
+	add(&self->a, self->buf, code.v[0].start & KX_PAGE_MASK,
 	    64 * KX_PAGE, 40 * KX_PAGE);
 	STEP();
 }
@@ -219,7 +240,7 @@ TEST_F_TIMEOUT(inject, moved, TIMEOUT)
 /* Large blocks, and whole page blocks put into place */
 TEST_F_TIMEOUT(inject, large, TIMEOUT)
 {
-	add(&self->seg[self->nr++], self->buf, self->dest + KX_MIB,
+	add(&self->a, self->buf, self->dest + KX_MIB,
 	    3 * KX_MIB, 600 * KX_PAGE);
 	STEP();
 }
@@ -238,18 +259,130 @@ TEST_F_TIMEOUT(inject, by_32_bit_call, TIMEOUT)
 {
 	if (!kx_have_compat())
 		SKIP(return, "no 32-bit calls");
-	self->load = load_array32;
-	self->flags = KEXEC_ARCH_X86_64 | KEXEC_DEBUG;
-	add(&self->seg[self->nr++], self->buf, self->dest, 4 * KX_PAGE, KX_PAGE);
-	array32 = kx_segments32(self->seg, self->nr);
+	self->a.load = load_array32;
+	self->a.flags = KEXEC_ARCH_X86_64 | KEXEC_DEBUG;
+	add(&self->a, self->buf, self->dest, 4 * KX_PAGE, KX_PAGE);
+	array32 = kx_segments32(self->a.seg, self->a.nr);
 	STEP();
 }
 
-/* The last failure: what is loaded now is what it was before. */
+/*
+ * By kexec_file_load(2)
+ */
+
+/* What is loaded, made beforehand as well */
+static struct {
+	int kernel;
+	int initrd;
+	const char *cmdline;
+} files;
+
+static long load_files(u64 entry, unsigned long nr, const struct kx_seg *seg,
+		       unsigned long flags)
+{
+	(void)entry;
+	(void)nr;
+	(void)seg;
+	return kx_file_load(files.kernel, files.initrd,
+			    strlen(files.cmdline) + 1, files.cmdline, flags);
+}
+
+/* Returns whether there is such a call. */
+static bool by_file(struct __test_metadata *_metadata, struct attempt *a,
+		    u64 kernel, u64 initrd)
+{
+	struct kexec_bzimage image;
+
+	if (!kx_have_file_load()) {
+		EXPECT_FALSE(kx_demanded("file"));
+		return false;
+	}
+	kexec_bzimage_init(&image, kernel);
+	files.kernel = kexec_bzimage_memfd(&image);
+	files.initrd = kx_memfd(NULL, initrd);
+	kx_pattern_file(files.initrd, 0, initrd, 42);
+	files.cmdline = "console=none fails=often";
+	a->load = load_files;
+	return true;
+}
+
+#define BY_FILE(kernel, initrd)						\
+	do {								\
+		if (!by_file(_metadata, &self->a, kernel, initrd))	\
+			SKIP(return, "no kexec_file_load");		\
+	} while (0)
+
+TEST_F_TIMEOUT(inject, file, TIMEOUT)
+{
+	BY_FILE(3 * KX_MIB + 5 * KX_PAGE, KX_MIB + 777);
+	STEP();
+}
+
+/* Nothing where it belongs, so that all of it has to be moved */
+TEST_F_TIMEOUT(inject, file_moved, TIMEOUT)
+{
+	BY_FILE(0, 300 * KX_PAGE + 1);
+	self->a.flags = KEXEC_FILE_NO_CMA;
+	STEP();
+}
+
+/* The tables of its pages take more than a page. */
+TEST_F_TIMEOUT(inject, file_large, TIMEOUT)
+{
+	BY_FILE(5 * KX_MIB, 9 * KX_MIB - 3);
+	STEP();
+}
+
+TEST_F_TIMEOUT(inject, file_without_initrd, TIMEOUT)
+{
+	BY_FILE(0, 1);
+	self->a.flags = KEXEC_FILE_NO_INITRAMFS | KEXEC_FILE_FORCE_DTB;
+	STEP();
+}
+
+/*
+ * The last ones: what is loaded now has to be what it was before. It is started
+ * when all is over.
+ */
+
+/* Returns by how many failing loads in a row the old image was not replaced. */
+static unsigned int fail_again(struct __test_metadata *_metadata,
+			       const struct attempt *a, unsigned int places)
+{
+	unsigned int nth, kept = 0;
+	int fd = open_fail_nth();
+	long ret;
+
+	for (nth = 1; nth <= places; nth++) {
+		if (!refused[nth])
+			continue;
+		load_failing(fd, nth, a, &ret);
+		kept++;
+		if (ret)
+			continue;
+		load_old(_metadata, a->old);
+		kept = 0;
+	}
+	close(fd);
+	return kept;
+}
+
+TEST_F_TIMEOUT(inject, old_image_stays_by_file, TIMEOUT)
+{
+	unsigned int places, kept;
+
+	BY_FILE(3 * KX_MIB, 2 * KX_MIB + 1);
+	places = step_through(_metadata, &self->a);
+	kept = fail_again(_metadata, &self->a, places);
+	EXPECT_LT(0U, kept);
+	EXPECT_EQ(1, kx_loaded());
+	TH_LOG("%u loads have failed since it was loaded", kept);
+}
+
 TEST_F_TIMEOUT(inject, old_image_stays, TIMEOUT)
 {
-	add(&self->seg[self->nr++], NULL, self->dest, KX_PAGE, KX_PAGE);
-	EXPECT_EQ(-EFAULT, kx_load(0, 1, self->seg, 0));
+	add(&self->a, NULL, self->dest, KX_PAGE, KX_PAGE);
+	EXPECT_EQ(-EFAULT, kx_load(0, 1, self->a.seg, 0));
 	EXPECT_EQ(1, kx_loaded());
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The trace event of a load, kexec:kexec_load: what it says must add up, and
- * KEXEC_DEBUG must bring the same into the log.
+ * KEXEC_DEBUG must bring the same into the log. Both calls have the same event.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <kselftest_harness.h>
 
 #include "kexec_util.h"
@@ -22,29 +23,36 @@ FIXTURE(trace) {
 	struct call c;
 };
 
-FIXTURE_SETUP(trace)
+/* Returns whether the test can go on. */
+static bool set_up(struct __test_metadata *_metadata)
 {
 	const char *unfit = kx_unfit();
+
+	if (unfit)
+		SKIP(return false, "%s", unfit);
+	if (kx_loaded() && !kx_destructive())
+		SKIP(return false, "something is loaded, which these tests would unload");
+	if (access("/sys/kernel/tracing/README", F_OK))
+		SKIP(return false, "no tracefs");
+	EXPECT_EQ(0, access(EVENTS "kexec_load", F_OK));
+	EXPECT_EQ(0, access(EVENTS "kexec_jump", F_OK));
+	kx_unload();
+	kx_trace_clear();
+	EXPECT_TRUE(kx_trace_on(EVENT, NULL));
+	return true;
+}
+
+FIXTURE_SETUP(trace)
+{
 	struct kx_ranges ram;
 	struct kx_range range;
 
-	if (unfit)
-		SKIP(return, "%s", unfit);
-	if (kx_loaded() && !kx_destructive())
-		SKIP(return, "something is loaded, which these tests would unload");
-	if (!access("/sys/kernel/tracing/README", F_OK)) {
-		ASSERT_EQ(0, access(EVENTS "kexec_load", F_OK));
-		ASSERT_EQ(0, access(EVENTS "kexec_jump", F_OK));
-	} else {
-		SKIP(return, "no tracefs");
-	}
-	kx_unload();
+	if (!set_up(_metadata))
+		return;
 	kx_system_ram(&ram);
 	range = kx_largest(&ram, 4 * KX_GIB);
 	self->c.dest = (range.start + (range.end - range.start) / 3) & KX_PAGE_MASK;
 	self->c.seg = kx_alloc(KX_PAGE);
-	kx_trace_clear();
-	ASSERT_TRUE(kx_trace_on(EVENT, NULL));
 }
 
 FIXTURE_TEARDOWN(trace)
@@ -206,6 +214,142 @@ TEST_F(trace, debug_flag_logs_it)
 	ASSERT_TRUE(kx_trace_stats(&self->c.stats));
 	ASSERT_TRUE(find_stats(log, &logged));
 	check_sums(_metadata, &self->c, &logged);
+	EXPECT_EQ(0, memcmp(&logged, &self->c.stats, sizeof(logged)));
+}
+
+/*
+ * By kexec_file_load(2)
+ */
+
+#define PHASE "kexec/kexec_phase"
+#define INITRD (5 * KX_MIB + 5)
+#define BSS (7 * KX_PAGE)
+/* The loader's own: boot_params, command line, setup_data; IMA's list */
+#define MAX_EXTRA (KX_MIB)
+
+/* A load of files; of the kernel, the content and its zeros are whole pages. */
+struct file_call {
+	int kernel, initrd;
+	union kx_fake fake;
+	struct kx_stats stats;
+};
+
+FIXTURE(file_trace) {
+	struct file_call c;
+};
+
+FIXTURE_SETUP(file_trace)
+{
+	struct file_call *c = &self->c;
+
+	if (!set_up(_metadata))
+		return;
+	if (!kx_have_file_load()) {
+		EXPECT_FALSE(kx_demanded("file"));
+		SKIP(return, "no kexec_file_load");
+	}
+	kx_fake_init(&c->fake);
+	c->fake.hdr.init_size = KX_FAKE_BODY + BSS;
+	c->kernel = kx_memfd(&c->fake, sizeof(c->fake));
+	c->initrd = kx_memfd(NULL, INITRD);
+	ASSERT_TRUE(kx_trace_on(PHASE, NULL));
+}
+
+FIXTURE_TEARDOWN(file_trace)
+{
+	kx_trace_off(PHASE);
+	kx_trace_off(EVENT);
+	kx_unload();
+}
+
+static long load_files(const struct file_call *c, unsigned long flags)
+{
+	return kx_file_load(c->kernel, c->initrd, 2, "x", flags);
+}
+
+/* With so much of an initrd; what the loader adds is only known roughly. */
+static void check_file_sums(struct __test_metadata *_metadata,
+			    const struct kx_stats *s, u64 initrd)
+{
+	u64 content = KX_FAKE_BODY + kx_page_up(initrd);
+
+	EXPECT_STREQ("default", s->type);
+	EXPECT_LE(2U + !!initrd, s->segments);
+	EXPECT_GE(3U + !!initrd, s->segments);
+	EXPECT_LE(content + KX_PAGE, s->content);
+	EXPECT_GE(content + MAX_EXTRA, s->content);
+	EXPECT_EQ(s->content, s->home + s->move);
+	EXPECT_EQ(BSS, s->zero);
+	EXPECT_EQ(!s->move, !s->runs);
+	EXPECT_LT(0UL, s->pieces);
+	EXPECT_LT(0UL, s->place_ns);
+	EXPECT_LT(0UL, s->fill_ns);
+	EXPECT_LT(0UL, s->seal_ns);
+}
+
+/* The phase that was the last, and what became of it */
+static bool last_phase(const char *phase, long err)
+{
+	char line[KX_LINE];
+
+	return kx_trace_find("kexec_phase: ", line) &&
+	       kx_match(line, "phase=%s ns=[0-9]+ error=%ld\n", phase, err);
+}
+
+TEST_F_TIMEOUT(file_trace, sums, 120)
+{
+	ASSERT_EQ(0, load_files(&self->c, 0));
+	ASSERT_TRUE(kx_trace_stats(&self->c.stats));
+	check_file_sums(_metadata, &self->c.stats, INITRD);
+	EXPECT_TRUE(last_phase("seal", 0));
+}
+
+TEST_F_TIMEOUT(file_trace, without_initrd, 120)
+{
+	ASSERT_EQ(0, load_files(&self->c, KEXEC_FILE_NO_INITRAMFS));
+	ASSERT_TRUE(kx_trace_stats(&self->c.stats));
+	check_file_sums(_metadata, &self->c.stats, 0);
+}
+
+/* A file's own pages are where they belong already. */
+TEST_F_TIMEOUT(file_trace, free_memory_is_home, 120)
+{
+	ASSERT_EQ(0, load_files(&self->c, 0));
+	ASSERT_TRUE(kx_trace_stats(&self->c.stats));
+	EXPECT_LT(self->c.stats.content / 2, self->c.stats.home);
+}
+
+TEST_F_TIMEOUT(file_trace, moved_when_asked, 120)
+{
+	ASSERT_EQ(0, load_files(&self->c, KEXEC_FILE_NO_CMA));
+	ASSERT_TRUE(kx_trace_stats(&self->c.stats));
+	check_file_sums(_metadata, &self->c.stats, INITRD);
+	EXPECT_LT(self->c.stats.content / 2, self->c.stats.move);
+}
+
+/* Before it is an image, there are no phases. */
+TEST_F(file_trace, nothing_of_a_refusal)
+{
+	char line[KX_LINE];
+
+	close(self->c.initrd);
+	EXPECT_EQ(-EBADF, load_files(&self->c, 0));
+	EXPECT_FALSE(kx_trace_stats(&self->c.stats));
+	EXPECT_FALSE(kx_trace_find("kexec_phase: ", line));
+}
+
+TEST_F_TIMEOUT(file_trace, debug_flag_logs_it, 120)
+{
+	struct kx_stats logged;
+	int log = kx_log_open();
+
+	EXPECT_EQ(0, load_files(&self->c, 0));
+	EXPECT_FALSE(find_stats(log, &logged));
+	kx_trace_clear();
+	EXPECT_EQ(0, load_files(&self->c, KEXEC_FILE_DEBUG));
+	ASSERT_TRUE(kx_trace_stats(&self->c.stats));
+	ASSERT_TRUE(find_stats(log, &logged));
+	check_file_sums(_metadata, &logged, INITRD);
 	EXPECT_EQ(0, memcmp(&logged, &self->c.stats, sizeof(logged)));
 }
 
