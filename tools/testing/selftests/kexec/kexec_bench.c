@@ -10,14 +10,12 @@
  * So all buffers and destinations are an odd number of pages off any alignment.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
 #include <sys/mman.h>
-#include <sys/sysinfo.h>
 #include <sys/wait.h>
 
 #include "kexec_image.h"
@@ -175,56 +173,12 @@ static void bench_load(char **args)
  * Memory
  */
 
-struct sampler {
-	pthread_t thread;
-	u64 least;		/* bytes */
-	bool stop;
-};
-
-static u64 free_bytes(void)
-{
-	struct sysinfo info;
-
-	sysinfo(&info);
-	return info.freeram * info.mem_unit;
-}
-
-static void *sample(void *data)
-{
-	struct sampler *s = data;
-	bool last;
-	u64 now;
-
-	do {
-		last = __atomic_load_n(&s->stop, __ATOMIC_ACQUIRE);
-		now = free_bytes();
-		if (now < s->least)
-			s->least = now;
-		usleep(500);
-	} while (!last);
-	return NULL;
-}
-
-static void sampler_start(struct sampler *s)
-{
-	*s = (struct sampler){ .least = free_bytes() };
-	if (pthread_create(&s->thread, NULL, sample, s))
-		kx_die("needs a thread");
-}
-
-static u64 sampler_stop(struct sampler *s)
-{
-	__atomic_store_n(&s->stop, true, __ATOMIC_RELEASE);
-	pthread_join(s->thread, NULL);
-	return s->least;
-}
-
 /* Give up the buffer before counting: what remains is the image's. */
 static void bench_memory(char **args)
 {
 	u64 size = strtoull(args[0], NULL, 0) * KX_MIB;
 	struct kx_seg seg = { .bufsz = size, .memsz = size };
-	struct sampler sampler;
+	struct kx_sampler sampler;
 	struct buffer buf;
 	u64 before, during;
 	long kept_kb;
@@ -235,10 +189,10 @@ static void bench_memory(char **args)
 	seg.buf = buf.va;
 	seg.mem = place(args[1], size);
 	kx_settle();
-	before = free_bytes();
-	sampler_start(&sampler);
+	before = kx_free_bytes();
+	kx_sampler_start(&sampler);
 	must_load(&seg);
-	during = sampler_stop(&sampler);
+	during = kx_sampler_stop(&sampler);
 	buffer_put(&buf);
 	kx_settle();
 	kept_kb -= kx_free_kb();

@@ -14,7 +14,6 @@
 #include <unistd.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/sysinfo.h>
 
 #include "kexec_bzimage.h"
 #include "kexec_image.h"
@@ -96,50 +95,6 @@ static void report_stats(void)
  * Memory
  */
 
-struct sampler {
-	pthread_t thread;
-	u64 least;		/* bytes */
-	bool stop;
-};
-
-static u64 free_bytes(void)
-{
-	struct sysinfo info;
-
-	sysinfo(&info);
-	return info.freeram * info.mem_unit;
-}
-
-static void *sample(void *data)
-{
-	struct sampler *s = data;
-	bool last;
-	u64 now;
-
-	do {
-		last = __atomic_load_n(&s->stop, __ATOMIC_ACQUIRE);
-		now = free_bytes();
-		if (now < s->least)
-			s->least = now;
-		usleep(2000);
-	} while (!last);
-	return NULL;
-}
-
-static void sampler_start(struct sampler *s)
-{
-	*s = (struct sampler){ .least = free_bytes() };
-	if (pthread_create(&s->thread, NULL, sample, s))
-		kx_die("needs a thread");
-}
-
-static u64 sampler_stop(struct sampler *s)
-{
-	__atomic_store_n(&s->stop, true, __ATOMIC_RELEASE);
-	pthread_join(s->thread, NULL);
-	return s->least;
-}
-
 /*
  * ARGUMENTS: MiB. The files are in memory before and after: what is less is the
  * load's.
@@ -148,19 +103,19 @@ static void bench_load(char **args)
 {
 	u64 size = strtoull(args[0], NULL, 0) * KX_MIB;
 	int initrd = make_initrd(size);
-	struct sampler sampler;
+	struct kx_sampler sampler;
 	u64 before, during, start;
 	long kept_kb;
 
 	warm_up();
 	kx_settle();
 	kept_kb = kx_free_kb();
-	before = free_bytes();
-	sampler_start(&sampler);
+	before = kx_free_bytes();
+	kx_sampler_start(&sampler);
 	start = kx_now_ns();
 	must_load(initrd);
 	printf("BENCH load_ns=%lu\n", kx_now_ns() - start);
-	during = sampler_stop(&sampler);
+	during = kx_sampler_stop(&sampler);
 	report_stats();
 	kx_settle();
 	kept_kb -= kx_free_kb();

@@ -26,6 +26,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <sys/wait.h>
 
 #include "kexec_util.h"
@@ -670,6 +671,47 @@ bool kx_free_again(unsigned long kb, unsigned long tolerance)
 		kx_sleep_ms(20);
 	}
 	return false;
+}
+
+/* Free memory at this moment, in bytes: quicker than what kx_free_kb() does. */
+u64 kx_free_bytes(void)
+{
+	struct sysinfo info;
+
+	sysinfo(&info);
+	return info.freeram * info.mem_unit;
+}
+
+static void *sample(void *data)
+{
+	struct kx_sampler *s = data;
+	bool last;
+	u64 now;
+
+	do {
+		last = __atomic_load_n(&s->stop, __ATOMIC_ACQUIRE);
+		now = kx_free_bytes();
+		if (now < s->least)
+			s->least = now;
+		usleep(1000);
+	} while (!last);
+	return NULL;
+}
+
+/* Watch from now on how little memory is free. */
+void kx_sampler_start(struct kx_sampler *s)
+{
+	*s = (struct kx_sampler){ .least = kx_free_bytes() };
+	if (pthread_create(&s->thread, NULL, sample, s))
+		kx_die("needs a thread");
+}
+
+/* Return: the least that was free, in bytes. */
+u64 kx_sampler_stop(struct kx_sampler *s)
+{
+	__atomic_store_n(&s->stop, true, __ATOMIC_RELEASE);
+	pthread_join(s->thread, NULL);
+	return s->least;
 }
 
 /*

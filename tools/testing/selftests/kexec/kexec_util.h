@@ -10,6 +10,7 @@
 #ifndef KEXEC_UTIL_H
 #define KEXEC_UTIL_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <kselftest.h>
@@ -120,6 +121,16 @@ struct kx_range kx_largest(const struct kx_ranges *r, u64 below);
 unsigned long kx_free_kb(void);		/* free, and in the CPUs' lists */
 void kx_settle(void);			/* let go of all that is only cached */
 bool kx_free_again(unsigned long kb, unsigned long tolerance);
+
+struct kx_sampler {
+	pthread_t thread;
+	u64 least;		/* bytes */
+	bool stop;
+};
+
+u64 kx_free_bytes(void);
+void kx_sampler_start(struct kx_sampler *s);
+u64 kx_sampler_stop(struct kx_sampler *s);
 u64 kx_phys(const void *va);	/* of a present page; 0 if unknown */
 struct kx_range kx_allocator_zone(void);	/* where free pages come from */
 
