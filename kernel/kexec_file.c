@@ -219,14 +219,14 @@ int kexec_image_probe_default(struct kimage *image, void *buf,
 }
 
 #ifdef CONFIG_KEXEC_SIG
-static bool sig_enforce = IS_ENABLED(CONFIG_KEXEC_SIG_FORCE);
+static bool signature_required = IS_ENABLED(CONFIG_KEXEC_SIG_FORCE);
 
 /**
  * set_kexec_sig_enforced - from now on, load no kernel without valid signature
  */
 void set_kexec_sig_enforced(void)
 {
-	sig_enforce = true;
+	signature_required = true;
 }
 
 #ifdef CONFIG_SIGNED_PE_FILE_VERIFICATION
@@ -268,7 +268,7 @@ static int judge_signature(const struct kimage *image)
 
 	if (!err)
 		return 0;
-	if (sig_enforce)
+	if (signature_required)
 		return kexec_refuse(err,
 				    "kernel: no valid signature (%d), and one is required",
 				    err);
@@ -444,9 +444,9 @@ static int describe_image(struct kimage *image)
  */
 int kexec_image_post_load_cleanup_default(struct kimage *image)
 {
-	if (!image->fops || !image->fops->cleanup)
-		return 0;
-	return image->fops->cleanup(image->image_loader_data);
+	kexec_cleanup_t *cleanup = image->fops ? image->fops->cleanup : NULL;
+
+	return cleanup ? cleanup(image->image_loader_data) : 0;
 }
 
 /* What only the load needed; the content has a place, or there is no image. */
