@@ -1088,8 +1088,8 @@ static void fill_file(const struct kexec_area *area)
 	prandom_bytes_state(&random, area->buf, area->size);
 }
 
-static void expect_content(struct kunit *test, const struct kimage *image,
-			   const struct kexec_segment *seg, const u8 *expected)
+static void expect_file(struct kunit *test, const struct kimage *image,
+			const struct kexec_segment *seg, const u8 *expected)
 {
 	size_t at;
 
@@ -1138,8 +1138,8 @@ static void kexec_file_area_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kexec_add_buffer(&tail), 0);
 	KUNIT_EXPECT_EQ(test, kimage_load(image), 0);
 	kexec_area_free(area);
-	expect_content(test, image, &image->segment[0], copy + AREA_OFFSET);
-	expect_content(test, image, &image->segment[1], copy + AREA_SIZE - 5000);
+	expect_file(test, image, &image->segment[0], copy + AREA_OFFSET);
+	expect_file(test, image, &image->segment[1], copy + AREA_SIZE - 5000);
 	kimage_free(image);
 	mutex_unlock(&kexec_mutex);
 }

@@ -345,7 +345,10 @@ TEST_F_TIMEOUT(inject, file_without_initrd, TIMEOUT)
  * when all is over.
  */
 
-/* Returns by how many failing loads in a row the old image was not replaced. */
+/*
+ * From the last place to the first, where there is always an error. Returns by
+ * how many failing loads in a row the old image was not replaced.
+ */
 static unsigned int fail_again(struct __test_metadata *_metadata,
 			       const struct attempt *a, unsigned int places)
 {
@@ -353,7 +356,7 @@ static unsigned int fail_again(struct __test_metadata *_metadata,
 	int fd = open_fail_nth();
 	long ret;
 
-	for (nth = 1; nth <= places; nth++) {
+	for (nth = places; nth; nth--) {
 		if (!refused[nth])
 			continue;
 		load_failing(fd, nth, a, &ret);
