@@ -82,8 +82,10 @@ ANSWERS = [
     # A 32-bit caller does not reach all of this memory.
     guest("errno-6g", f"{ERRNO_USUAL}:-V:compat", mem="6G", cpus=4,
           demands=DEMANDS, timeout=300, soak=True),
-    guest("log", "kexec_log", kernels=("release", "debug")),
-    guest("trace", "kexec_trace", kernels=("release", "debug")),
+    guest("log", "kexec_log", demands="file", mem="1G", timeout=180,
+          kernels=("release", "debug")),
+    guest("trace", "kexec_trace", demands="file",
+          kernels=("release", "debug")),
     guest("limits", "kexec_limits:-f:limit"),
     guest("disabled", "kexec_limits:-f:disabled"),
     guest("lockdown", "kexec_policy", demands="lockdown,ima"),
@@ -232,6 +234,10 @@ FILE_JUMPS = [
     file_jump("4M:100:setup=0", name="file-jump-four-sectors"),
     file_jump("4M:100:flags=0x10", cpus=4, name="file-jump-moved"),
     file_jump("4M:100:flags=0x28", name="file-jump-debug-dtb"),
+    # The event of the jump itself, on the console
+    file_jump("1M:100", name="file-jump-traced",
+              append="tp_printk trace_event=kexec:kexec_jump",
+              console=r"kexec_jump: type=default entry=0x[0-9a-f]+ move=\d+"),
     # More entries of the memory map than boot_params has room for
     file_jump("4M:100:entries=129", before="long_map:", cpus=2, boot=True,
               name="file-jump-long-map", timeout=180),
@@ -252,11 +258,15 @@ TROUBLES = [
     jump("loaded", name="damage", before=("kexec_damage",), cpus=2,
          kernels=("release", "debug")),
     jump("loaded", name="stress", before=("kexec_stress",), mem="1G", cpus=2,
-         timeout=300),
+         demands="file", timeout=300),
     jump("loaded", name="stress-debug", before=("kexec_stress",), mem="1G",
-         cpus=2, timeout=1200, kernels=("nocontig", "debug"), soak=True),
+         cpus=2, demands="file", timeout=1200, kernels=("nocontig", "debug"),
+         soak=True),
     jump("loaded", name="faultinj", before=("kexec_faultinj",), mem="2G",
-         cpus=2, demands="faultinj", timeout=600, kernels=("debug",)),
+         cpus=2, demands="faultinj,file", timeout=1200, kernels=("debug",)),
+    # A guest that ends by itself is searched for leaks.
+    guest("faultinj-leaks", "kexec_faultinj:-t:few_pages:-t:file:-t:file_moved",
+          mem="2G", demands="faultinj,file", timeout=600, kernels=("debug",)),
 ]
 
 

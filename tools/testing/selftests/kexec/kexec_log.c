@@ -612,8 +612,7 @@ FILE_SAYS(no_place_for_both)
 	self->fake.hdr.init_size = size / 8 * 7 & KX_PAGE_MASK;
 	self->c.initrd = kx_memfd(NULL, initrd);
 	KERNEL_REFUSED(EADDRNOTAVAIL);
-	/* IMA's list may come before both. */
-	WORD("segment [12]\\b");
+	WORD("initrd");
 	NUMBER(initrd);
 }
 

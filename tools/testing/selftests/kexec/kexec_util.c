@@ -614,12 +614,16 @@ static void shrink_slabs(void)
 		closedir(dir);
 }
 
-/*
- * The kernel keeps what it has unmapped until it is some MiB, with KASAN's
- * shadow of it, or until it protects something: the filter of a socket, for one.
- * One that is compiled is not protected in this way.
+/**
+ * kx_purge_mappings - have the kernel forget what it has unmapped
+ *
+ * It keeps the addresses until they are some MiB, or until it protects
+ * something: the filter of a socket, for one. (One that is compiled is not
+ * protected in this way.) With KASAN a page of shadow stays wherever a small
+ * mapping has been: who makes many has to have this done now and then, so that
+ * they are in the same place again.
  */
-static void purge_mappings(void)
+void kx_purge_mappings(void)
 {
 	struct sock_filter pass = BPF_STMT(BPF_RET | BPF_K, ~0U);
 	struct sock_fprog filter = { 1, &pass };
@@ -643,7 +647,7 @@ void kx_settle(void)
 
 	sync();
 	for (i = 0; i < 2; i++) {
-		purge_mappings();
+		kx_purge_mappings();
 		kx_write_file("/proc/sys/vm/drop_caches", "3");
 		shrink_slabs();
 		kx_write_file("/proc/sys/vm/compact_memory", "1");

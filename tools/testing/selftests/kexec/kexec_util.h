@@ -120,6 +120,7 @@ struct kx_range kx_largest(const struct kx_ranges *r, u64 below);
 
 unsigned long kx_free_kb(void);		/* free, and in the CPUs' lists */
 void kx_settle(void);			/* let go of all that is only cached */
+void kx_purge_mappings(void);		/* of the kernel's, unused ones */
 bool kx_free_again(unsigned long kb, unsigned long tolerance);
 
 struct kx_sampler {
