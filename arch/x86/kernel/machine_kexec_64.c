@@ -18,6 +18,7 @@
 #include <linux/console.h>
 #include <linux/efi.h>
 #include <linux/ftrace.h>
+#include <linux/init.h>
 #include <linux/io.h>
 #include <linux/ioport.h>
 #include <linux/kexec.h>
@@ -175,66 +176,93 @@ u64 machine_kexec_rsdp(void)
 	return efi.acpi != EFI_INVALID_TABLE_ADDR ? efi.acpi : 0;
 }
 
+/*
+ * Firmware may keep tables in memory that it calls reserved, SeaBIOS does: so
+ * what the RSDP leads to is noted, once and early, when memory is not short. It
+ * is mapped by large pages, and few of them have all tables.
+ */
+#define ACPI_PLACES 32
+
+static struct {
+	u64 start;
+	u64 end;
+} acpi_places[ACPI_PLACES] __ro_after_init;
+static unsigned int nr_acpi_places __ro_after_init;
+
+static int map_acpi_places(struct kimage *image)
+{
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < nr_acpi_places && !err; i++)
+		err = map_identity(image, acpi_places[i].start, acpi_places[i].end, 0);
+	return err;
+}
+
 #ifdef CONFIG_ACPI
-/* What cannot be read is a mistake of the firmware's, and none of a load's. */
-static u32 acpi_table_len(u64 addr)
+static void __init note_acpi(u64 addr, u32 len)
+{
+	u64 start = round_down(addr, PMD_SIZE);
+	u64 end = round_up(addr + len, PMD_SIZE);
+	unsigned int i;
+
+	for (i = 0; i < nr_acpi_places; i++)
+		if (start >= acpi_places[i].start && end <= acpi_places[i].end)
+			return;
+	if (i == ACPI_PLACES) {
+		pr_warn_once("ACPI tables in more than %u places, the next kernel may not find all\n",
+			     i);
+		return;
+	}
+	acpi_places[i].start = start;
+	acpi_places[i].end = end;
+	nr_acpi_places++;
+}
+
+/* What cannot be read is a mistake of the firmware's. */
+static u32 __init note_acpi_table(u64 addr)
 {
 	struct acpi_table_header *table = memremap(addr, sizeof(*table), MEMREMAP_WB);
 	u32 len = table ? table->length : 0;
 
 	memunmap(table);
+	note_acpi(addr, len);
 	return len;
 }
 
 /* @root is the RSDT or the XSDT, with entries of @size bytes. */
-static int map_acpi_tables(struct kimage *image, u64 root, unsigned int size)
+static void __init note_acpi_tables(u64 root, unsigned int size)
 {
-	u32 len = acpi_table_len(root);
+	u32 len = note_acpi_table(root);
 	u8 *list = len ? memremap(root, len, MEMREMAP_WB) : NULL;
-	u32 i;
-	int err;
+	u32 i = sizeof(struct acpi_table_header);
 
-	if (!list)
-		return 0;
-	err = map_identity(image, root, root + len, 0);
-	for (i = sizeof(struct acpi_table_header); !err && i + size <= len; i += size) {
+	for (; list && i + size <= len; i += size) {
 		u64 addr = 0;
 
 		memcpy(&addr, list + i, size);
 		if (addr)
-			err = map_identity(image, addr, addr + acpi_table_len(addr), 0);
+			note_acpi_table(addr);
 	}
 	memunmap(list);
-	return err;
 }
 
-/*
- * Firmware may keep tables in memory that it calls reserved, SeaBIOS does: what
- * the RSDP leads to is mapped one by one.
- */
-static int map_rsdp(struct kimage *image)
+static int __init find_acpi_tables(void)
 {
 	u64 addr = machine_kexec_rsdp();
-	struct acpi_table_rsdp *found, rsdp;
-	int err;
+	struct acpi_table_rsdp *rsdp = addr ? memremap(addr, sizeof(*rsdp), MEMREMAP_WB) : NULL;
 
-	found = addr ? memremap(addr, sizeof(rsdp), MEMREMAP_WB) : NULL;
-	if (!found)
+	if (!rsdp)
 		return 0;
-	rsdp = *found;
-	memunmap(found);
-	err = map_identity(image, addr, addr + sizeof(rsdp), 0);
-	if (err)
-		return err;
-	if (rsdp.revision >= 2 && rsdp.xsdt_physical_address)
-		return map_acpi_tables(image, rsdp.xsdt_physical_address, sizeof(u64));
-	return map_acpi_tables(image, rsdp.rsdt_physical_address, sizeof(u32));
-}
-#else
-static int map_rsdp(struct kimage *image)
-{
+	note_acpi(addr, sizeof(*rsdp));
+	if (rsdp->revision >= 2 && rsdp->xsdt_physical_address)
+		note_acpi_tables(rsdp->xsdt_physical_address, sizeof(u64));
+	else
+		note_acpi_tables(rsdp->rsdt_physical_address, sizeof(u32));
+	memunmap(rsdp);
 	return 0;
 }
+late_initcall(find_acpi_tables);
 #endif /* CONFIG_ACPI */
 
 /* The next kernel's early code reads ACPI tables, wherever they lie. */
@@ -242,7 +270,7 @@ static int map_acpi(struct kimage *image)
 {
 	return map_resources(image, IORES_DESC_ACPI_TABLES) ?:
 	       map_resources(image, IORES_DESC_ACPI_NV_STORAGE) ?:
-	       map_rsdp(image);
+	       map_acpi_places(image);
 }
 
 #ifdef CONFIG_EFI
