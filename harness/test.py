@@ -31,6 +31,7 @@ from verdict import Outcome, failed_names, judge
 
 AT_A_TIME = min(2, JOBS)	# guests
 SLOWER = 4		# how much the debug kernel may take of each time limit
+BOOTS = 3		# attempts to get a guest as far as its init
 NMI_PERIOD = 0.002	# seconds
 KUNIT_COUNT = re.compile(r"Ran (\d+) tests: (.*)")
 KUNIT_CONFIG = "lib/kunit/kexec.kunitconfig"
@@ -161,13 +162,26 @@ class Job:
     on_line: Callable | None = None
 
 
+def boot(job, title):
+    """Boot a guest. QEMU's emulation now and then loses a kernel long before
+    its init, and before anything of kexec has run: such a guest says nothing at
+    all, and is booted again, which is told."""
+    for _ in range(BOOTS - 1):
+        result = guest.boot(job.guest, job.on_line)
+        if result.verdict or result.reason != "reset":
+            return result
+        say(f"  again: {title}: {job.name}, reset while it booted: "
+            f"{' / '.join(result.splats[:2])}")
+    return guest.boot(job.guest, job.on_line)
+
+
 def boot_each(title, jobs, context):
     """Boot the guests that were chosen, a few at a time; add up."""
     lock, total, running = threading.Lock(), Outcome(), {}
 
     def one(job):
         running[job.name] = time.monotonic()
-        result = guest.boot(job.guest, job.on_line)
+        result = boot(job, title)
         del running[job.name]
         outcome = job.judge(result)
         report(lock, f"{title}: {job.name}", outcome, result.seconds,
