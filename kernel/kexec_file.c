@@ -429,7 +429,7 @@ static int describe_image(struct kimage *image)
 	if (IS_ERR(data))
 		return PTR_ERR(data);
 	image->image_loader_data = data;
-	return kexec_purgatory_seal(image);
+	return IS_ENABLED(CONFIG_KEXEC_PURGATORY) ? kexec_purgatory_seal(image) : 0;
 }
 
 /*
@@ -455,7 +455,8 @@ static void clean_up(struct kimage *image)
 	unsigned int i;
 
 	arch_kimage_file_post_load_cleanup(image);
-	kexec_purgatory_free(image);
+	if (IS_ENABLED(CONFIG_KEXEC_PURGATORY))
+		kexec_purgatory_free(image);
 	image->image_loader_data = NULL;
 	kfree(image->cmdline_buf);
 	image->cmdline_buf = NULL;

@@ -131,23 +131,11 @@ struct kexec_area *kimage_area(struct kimage *image, enum kexec_area_id id);
 int kimage_take(struct kimage *image, struct kexec_range dst);
 struct page *kexec_alloc_page(void);
 
-#ifdef CONFIG_KEXEC_PURGATORY
-/* The architecture's ELF file. */
+/* The architecture's ELF file, and these, are there with KEXEC_PURGATORY only. */
 extern const char kexec_purgatory[];
 extern const size_t kexec_purgatory_size;
-
 int kexec_purgatory_seal(struct kimage *image);
 void kexec_purgatory_free(struct kimage *image);
-#else
-static inline int kexec_purgatory_seal(struct kimage *image)
-{
-	return 0;
-}
-
-static inline void kexec_purgatory_free(struct kimage *image)
-{
-}
-#endif
 
 int kexec_area_alloc(struct kimage *image, enum kexec_area_id id, size_t size,
 		     size_t offset, const struct kexec_buf *want);

@@ -1078,8 +1078,8 @@ static void kexec_hole_fixed_test(struct kunit *test)
 	kimage_free(image);
 }
 
-#define AREA_OFFSET	0x4321
-#define AREA_SIZE	(SZ_4M + 12345)
+#define FILE_OFFSET	0x4321
+#define FILE_SIZE	(SZ_4M + 12345)
 
 static void fill_file(const struct kexec_area *area)
 {
@@ -1115,23 +1115,23 @@ static void kexec_file_area_test(struct kunit *test)
 	struct kexec_area *area = kimage_area(image, KEXEC_AREA_KERNEL);
 	struct kexec_buf want = {
 		.image = image,
-		.bufsz = AREA_SIZE - AREA_OFFSET,
+		.bufsz = FILE_SIZE - FILE_OFFSET,
 		.memsz = SZ_8M,
 		.buf_align = SZ_2M,
 		.buf_max = ULONG_MAX,
 		.top_down = true,
 	};
 	struct kexec_buf tail = { .image = image, .buf_max = ULONG_MAX };
-	u8 *copy = test_vzalloc(test, AREA_SIZE);
+	u8 *copy = test_vzalloc(test, FILE_SIZE);
 
 	mutex_lock(&kexec_mutex);
-	KUNIT_ASSERT_EQ(test, kexec_area_alloc(image, KEXEC_AREA_KERNEL, AREA_SIZE,
-					       AREA_OFFSET, &want), 0);
-	KUNIT_EXPECT_TRUE(test, PAGE_ALIGNED(area->buf + AREA_OFFSET));
+	KUNIT_ASSERT_EQ(test, kexec_area_alloc(image, KEXEC_AREA_KERNEL, FILE_SIZE,
+					       FILE_OFFSET, &want), 0);
+	KUNIT_EXPECT_TRUE(test, PAGE_ALIGNED(area->buf + FILE_OFFSET));
 	fill_file(area);
-	memcpy(copy, area->buf, AREA_SIZE);
-	want.buffer = area->buf + AREA_OFFSET;
-	tail.buffer = area->buf + AREA_SIZE - 5000;
+	memcpy(copy, area->buf, FILE_SIZE);
+	want.buffer = area->buf + FILE_OFFSET;
+	tail.buffer = area->buf + FILE_SIZE - 5000;
 	tail.bufsz = 5000;
 	tail.memsz = 3 * PAGE_SIZE;
 	KUNIT_EXPECT_EQ(test, kexec_add_buffer(&want), 0);
@@ -1139,8 +1139,8 @@ static void kexec_file_area_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kexec_add_buffer(&tail), 0);
 	KUNIT_EXPECT_EQ(test, kimage_load(image), 0);
 	kexec_area_free(area);
-	expect_file(test, image, &image->segment[0], copy + AREA_OFFSET);
-	expect_file(test, image, &image->segment[1], copy + AREA_SIZE - 5000);
+	expect_file(test, image, &image->segment[0], copy + FILE_OFFSET);
+	expect_file(test, image, &image->segment[1], copy + FILE_SIZE - 5000);
 	kimage_free(image);
 	mutex_unlock(&kexec_mutex);
 }
