@@ -18,6 +18,8 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include <kselftest.h>
+
 #include "kexec_image.h"
 
 #define ALIGNMENT (2 * KX_MIB)
@@ -338,12 +340,7 @@ static void bench_biggest(char **args)
 	printf("BENCH biggest=%lu\n", good * STEP);
 }
 
-static const struct bench {
-	const char *name;
-	int nr_args;
-	void (*run)(char **args);
-	const char *what;
-} benches[] = {
+static const struct kx_bench benches[] = {
 	{ "load", 2, bench_load, "MIB WHERE" },
 	{ "memory", 2, bench_memory, "MIB WHERE" },
 	{ "jump", 3, bench_jump, "MIB WHERE once|twice" },
@@ -352,39 +349,15 @@ static const struct bench {
 	{}
 };
 
-static int usage(void)
-{
-	const struct bench *b;
-
-	for (b = benches; b->name; b++)
-		printf("kexec_bench %s %s\n", b->name, b->what);
-	printf("WHERE: top, across, or an address\n");
-	return 4;
-}
-
-static const struct bench *find_bench(int argc, char **argv)
-{
-	const struct bench *b;
-
-	for (b = benches; argc > 1 && b->name; b++)
-		if (!strcmp(argv[1], b->name) && argc - 2 == b->nr_args)
-			return b;
-	return NULL;
-}
-
 int main(int argc, char **argv)
 {
-	const struct bench *bench = find_bench(argc, argv);
-	const char *unfit;
+	const struct kx_bench *bench = kx_bench_find(benches, argc, argv);
 
-	if (!bench)
-		return usage();
-	unfit = kx_unfit();
-	if (unfit)
-		kx_die("%s", unfit);
-	if (kx_unload())
-		kx_die("does not unload");
-	kx_trace_on("kexec/kexec_load", NULL);
+	if (!bench) {
+		printf("WHERE: top, across, or an address\n");
+		return KSFT_SKIP;
+	}
+	kx_bench_begin();
 	bench->run(argv + 2);
 	return 0;
 }

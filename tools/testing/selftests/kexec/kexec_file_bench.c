@@ -15,6 +15,8 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include <kselftest.h>
+
 #include "kexec_bzimage.h"
 #include "kexec_image.h"
 
@@ -216,43 +218,23 @@ static void bench_biggest(char **args)
 	printf("BENCH biggest=%lu\n", good * KX_MIB);
 }
 
-static const struct bench {
-	const char *name;
-	int nr_args;
-	void (*run)(char **args);
-	const char *what;
-} benches[] = {
+static const struct kx_bench benches[] = {
 	{ "load", 1, bench_load, "MIB" },
 	{ "busy", 2, bench_busy, "MIB SECONDS" },
 	{ "biggest", 0, bench_biggest, "" },
 	{}
 };
 
-static int usage(void)
-{
-	const struct bench *b;
-
-	for (b = benches; b->name; b++)
-		printf("kexec_file_bench %s %s\n", b->name, b->what);
-	printf("busy and biggest need " DISK " with ext2 and a file /big\n");
-	return 4;
-}
-
 int main(int argc, char **argv)
 {
-	const struct bench *b = benches;
-	const char *unfit = kx_unfit();
+	const struct kx_bench *bench = kx_bench_find(benches, argc, argv);
 
-	while (b->name && (argc < 2 || strcmp(argv[1], b->name) ||
-			   argc - 2 != b->nr_args))
-		b++;
-	if (!b->name)
-		return usage();
-	if (unfit)
-		kx_die("%s", unfit);
-	must_unload();
-	kx_trace_on("kexec/kexec_load", NULL);
+	if (!bench) {
+		printf("busy and biggest need " DISK " with ext2 and a file /big\n");
+		return KSFT_SKIP;
+	}
+	kx_bench_begin();
 	make_kernel();
-	b->run(argv + 2);
+	bench->run(argv + 2);
 	return 0;
 }

@@ -1136,3 +1136,26 @@ bool kx_trace_stats(struct kx_stats *s)
 
 	return kx_trace_find("kexec_load: ", line) && kx_parse_stats(line, s);
 }
+
+const struct kx_bench *kx_bench_find(const struct kx_bench *list, int argc, char **argv)
+{
+	const struct kx_bench *b;
+
+	for (b = list; argc > 1 && b->name; b++)
+		if (!strcmp(argv[1], b->name) && argc - 2 == b->nr_args)
+			return b;
+	for (b = list; b->name; b++)
+		printf("%s %s %s\n", argv[0], b->name, b->what);
+	return NULL;
+}
+
+void kx_bench_begin(void)
+{
+	const char *unfit = kx_unfit();
+
+	if (unfit)
+		kx_die("%s", unfit);
+	if (kx_unload())
+		kx_die("does not unload");
+	kx_trace_on("kexec/kexec_load", NULL);
+}

@@ -209,4 +209,19 @@ void kx_trace_clear(void);
 bool kx_trace_find(const char *text, char line[KX_LINE]);	/* the last one */
 bool kx_trace_stats(struct kx_stats *s);
 
+/*
+ * The programs that measure
+ */
+
+struct kx_bench {
+	const char *name;
+	int nr_args;
+	void (*run)(char **args);
+	const char *what;
+};
+
+/* The one that the command line names, or NULL: then all have been listed */
+const struct kx_bench *kx_bench_find(const struct kx_bench *list, int argc, char **argv);
+void kx_bench_begin(void);	/* nothing is loaded, loads are traced */
+
 #endif /* KEXEC_UTIL_H */
