@@ -33,17 +33,17 @@ enum rule {
 	NEITHER,	/* LOADED_HIGH may be kept or not: nobody reads it any more */
 };
 
-/* No pointers: they would have to be relocated. */
+/*
+ * No pointers: they would have to be relocated. A field reaches to where the
+ * next one begins, so that no byte of boot_params is in none.
+ */
 struct field {
 	char name[32];
 	u16 at;
-	u16 size;
 	enum rule rule;
 };
 
-#define FIELD(member, rule)						\
-	{ #member, offsetof(struct boot_params, member),		\
-	  sizeof(((struct boot_params *)0)->member), rule }
+#define FIELD(member, rule) { #member, offsetof(struct boot_params, member), rule }
 
 static const struct field fields[] = {
 	FIELD(screen_info, SAME),
@@ -126,23 +126,31 @@ static const struct field fields[] = {
 	FIELD(_pad8, SAME),
 	FIELD(eddbuf, SAME),
 	FIELD(_pad9, SAME),
+	{ "", sizeof(struct boot_params), SAME },
 };
 
-#define NR_FIELDS (sizeof(fields) / sizeof(*fields))
+/* But for the last, which is where they end */
+#define NR_FIELDS (sizeof(fields) / sizeof(*fields) - 1)
+
+static int size_of(const struct field *f)
+{
+	return f[1].at - f->at;
+}
 
 /* The value of what fits a word, of anything else a sum */
 static u64 value_of(const void *from, const struct field *f)
 {
 	const u8 *byte = (const u8 *)from + f->at;
+	int size = size_of(f);
 	u64 value = 0;
 	int i;
 
-	if (f->size <= 8) {
-		for (i = f->size; i--;)
+	if (size <= 8) {
+		for (i = size; i--;)
 			value = value << 8 | byte[i];
 		return value;
 	}
-	for (i = 0; i < f->size; i++)
+	for (i = 0; i < size; i++)
 		value = value * 31 + byte[i];
 	return value;
 }
@@ -164,14 +172,14 @@ static void check_field(const struct field *f)
 
 static void check_fields(void)
 {
-	u64 next = 0, i;
+	u64 i;
 
+	expect("first_field", fields[0].at, 0);
 	for (i = 0; i < NR_FIELDS; i++) {
-		expect("field_table", fields[i].at, next);
+		if (size_of(&fields[i]) <= 0)
+			complain("field_order", fields[i].at, fields[i + 1].at, 0);
 		check_field(&fields[i]);
-		next = fields[i].at + fields[i].size;
 	}
-	expect("field_table", next, sizeof(*params));
 }
 
 /*
