@@ -35,6 +35,7 @@ BOOTS = 3		# attempts to get a guest as far as its init
 NMI_PERIOD = 0.002	# seconds
 KUNIT_COUNT = re.compile(r"Ran (\d+) tests: (.*)")
 KUNIT_CONFIG = "lib/kunit/kexec.kunitconfig"
+OF_OURS = re.compile(r"\w*(kexec|kimage)\w*\+0x")	# in a call trace
 
 
 class Context:
@@ -162,13 +163,19 @@ class Job:
     on_line: Callable | None = None
 
 
+def lost(result):
+    """Was it reset before its init said a word, and by nothing of ours?"""
+    return (result.reason == "reset" and not result.verdict
+            and not OF_OURS.search(result.log.read_text(errors="replace")))
+
+
 def boot(job, title):
     """Boot a guest. QEMU's emulation now and then loses a kernel long before
     its init, and before anything of kexec has run: such a guest says nothing at
     all, and is booted again, which is told."""
     for _ in range(BOOTS - 1):
         result = guest.boot(job.guest, job.on_line)
-        if result.verdict or result.reason != "reset":
+        if not lost(result):
             return result
         say(f"  again: {title}: {job.name}, reset while it booted: "
             f"{' / '.join(result.splats[:2])}")
