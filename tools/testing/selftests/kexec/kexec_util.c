@@ -574,11 +574,26 @@ struct kx_range kx_largest(const struct kx_ranges *r, u64 below)
  * Memory: how much is free
  */
 
+/* A table of 4 kB for each 2 MiB that are mapped by single pages */
+static unsigned long direct_map_tables_kb(void)
+{
+	FILE *file = fopen("/proc/meminfo", "r");
+	unsigned long kb = 0;
+	char line[128];
+
+	while (file && fgets(line, sizeof(line), file))
+		sscanf(line, "DirectMap4k: %lu", &kb);
+	if (file)
+		fclose(file);
+	return kb / 512;
+}
+
 /**
  * kx_free_kb - how much memory is free
  *
  * The pages in the CPUs' own lists are free as well, but not counted by
- * /proc/meminfo.
+ * /proc/meminfo. Nor are the tables of the kernel's map of all memory: it is
+ * split where a page is protected, as kx_purge_mappings() does, for good.
  *
  * Return: kB.
  */
@@ -595,7 +610,7 @@ unsigned long kx_free_kb(void)
 		    sscanf(line, " count: %lu", &n) == 1)
 			pages += n;
 	fclose(file);
-	return pages * (KX_PAGE / 1024);
+	return pages * (KX_PAGE / 1024) + direct_map_tables_kb();
 }
 
 /* Slab caches keep empty slabs, and KASAN keeps freed objects, until asked. */
