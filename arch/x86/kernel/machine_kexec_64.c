@@ -474,7 +474,8 @@ static void find_console(struct kexec_stub *stub)
 {
 	struct console *con;
 
-	if (cc_platform_has(CC_ATTR_GUEST_STATE_ENCRYPT)) {
+	if (cc_platform_has(CC_ATTR_GUEST_STATE_ENCRYPT) ||
+	    cpu_feature_enabled(X86_FEATURE_TDX_GUEST)) {
 		stub->flags |= BIT(KEXEC_STUB_NO_PORTS_BIT);
 		return;
 	}

@@ -81,8 +81,12 @@ SYM_CODE_START_NOALIGN(relocate_kernel)
 	pushq	$0
 	popfq
 
-	lgdt	KEXEC_STUB_GDTR(%r15)
+	/*
+	 * An NMI in between finds an IDT that fits: the stub's gates are good for
+	 * both GDTs and both TSSs, the old kernel's only for its own.
+	 */
 	lidt	KEXEC_STUB_IDTR(%r15)
+	lgdt	KEXEC_STUB_GDTR(%r15)
 	movl	$KEXEC_STUB_TSS_SELECTOR, %ecx
 	ltr	%cx
 	movl	$__KERNEL_DS, %ecx
@@ -419,11 +423,12 @@ SYM_CODE_END(uart_wait)
 
 /*
  * Reset by the chipset, by the keyboard controller, by a triple fault: one of
- * them is there. Ports are not an encrypted guest's to use.
+ * them is there. Ports are not an encrypted guest's to use; where they turn out
+ * to be nobody's, their exception comes here again, and does without.
  */
 SYM_CODE_START_LOCAL_NOALIGN(reset)
 	UNWIND_HINT_END_OF_STACK
-	btl	$KEXEC_STUB_NO_PORTS_BIT, KEXEC_STUB_FLAGS(%r15)
+	btsl	$KEXEC_STUB_NO_PORTS_BIT, KEXEC_STUB_FLAGS(%r15)
 	jc	2f
 	movw	$0xcf9, %dx
 	inb	%dx, %al
