@@ -358,7 +358,7 @@ static int alloc_pages_and_map(struct kimage *image, struct kexec_area *area)
 	err = alloc_tables(area) ?: alloc_head(area) ?: alloc_content(image, area);
 	if (err)
 		return err;
-	area->vaddr = vmap(area->pages, area->nr, VM_MAP, PAGE_KERNEL);
+	area->vaddr = vmap(area->pages, area->nr, VM_MAP, arch_kexec_pgprot());
 	return area->vaddr ? 0 : -ENOMEM;
 }
 

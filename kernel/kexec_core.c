@@ -1203,7 +1203,7 @@ void *kimage_map_segment(struct kimage *image, unsigned long addr,
 		pages[i] = pfn_to_page(run.src);
 		get_page(pages[i]);
 	}
-	map = vmap(pages, nr, VM_MAP | VM_MAP_PUT_PAGES, PAGE_KERNEL);
+	map = vmap(pages, nr, VM_MAP | VM_MAP_PUT_PAGES, arch_kexec_pgprot());
 	if (map)
 		return map;
 	release_pages(pages, nr);

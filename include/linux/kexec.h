@@ -419,6 +419,11 @@ static inline int arch_kexec_post_alloc_pages(void *vaddr, unsigned int pages,
 }
 #endif
 
+#ifndef arch_kexec_pgprot
+/* How to map such pages elsewhere than where all memory is mapped */
+#define arch_kexec_pgprot() PAGE_KERNEL
+#endif
+
 #ifndef arch_kexec_pre_free_pages
 static inline void arch_kexec_pre_free_pages(void *vaddr, unsigned int pages)
 {

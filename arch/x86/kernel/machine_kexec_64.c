@@ -558,6 +558,13 @@ int arch_kexec_post_alloc_pages(void *vaddr, unsigned int pages, gfp_t gfp)
 	return sme ? set_memory_decrypted((unsigned long)vaddr, pages) : 0;
 }
 
+pgprot_t arch_kexec_pgprot(void)
+{
+	bool sme = cc_platform_has(CC_ATTR_HOST_MEM_ENCRYPT);
+
+	return sme ? pgprot_decrypted(PAGE_KERNEL) : PAGE_KERNEL;
+}
+
 void arch_kexec_pre_free_pages(void *vaddr, unsigned int pages)
 {
 	if (cc_platform_has(CC_ATTR_HOST_MEM_ENCRYPT))

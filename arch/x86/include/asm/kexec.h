@@ -66,6 +66,7 @@
 
 #include <asm/desc_defs.h>
 #include <asm/page.h>
+#include <asm/pgtable_types.h>
 #include <asm/ptrace.h>
 
 #ifdef CONFIG_X86_32
@@ -196,6 +197,9 @@ unsigned long arch_kexec_device_page(unsigned long start, unsigned long end);
 
 int arch_kexec_post_alloc_pages(void *vaddr, unsigned int pages, gfp_t gfp);
 #define arch_kexec_post_alloc_pages arch_kexec_post_alloc_pages
+
+pgprot_t arch_kexec_pgprot(void);
+#define arch_kexec_pgprot arch_kexec_pgprot
 
 void arch_kexec_pre_free_pages(void *vaddr, unsigned int pages);
 #define arch_kexec_pre_free_pages arch_kexec_pre_free_pages
