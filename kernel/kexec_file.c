@@ -321,6 +321,8 @@ static int copy_cmdline(struct kimage *image, int kernel_fd,
 	if (err)
 		return err;
 	copy = memdup_user(cmdline, len);
+	if (copy == ERR_PTR(-ENOMEM))
+		return kexec_refuse(-ENOMEM, "command line: no memory for %lu bytes", len);
 	if (IS_ERR(copy))
 		return kexec_refuse(PTR_ERR(copy),
 				    "command line: %lu bytes at %#lx cannot be read (%ld)",
