@@ -24,6 +24,7 @@
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/pageblock-flags.h>
+#include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
@@ -145,11 +146,12 @@ static void hole_search(struct hole *hole, struct kexec_range r)
 		return;
 	if (!hole->top_down)
 		start = lowest + (start - lowest) / step * step;
-	for (;; start -= step) {
+	for (; !fatal_signal_pending(current); start -= step) {
 		window_move(&w, blocks_of(start, hole->content));
 		hole_note(hole, start, w.cost);
 		if (start - lowest < step || (hole->top_down && w.cost <= COST_FREE))
 			break;
+		cond_resched();
 	}
 }
 
