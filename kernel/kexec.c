@@ -94,9 +94,10 @@ static int load(unsigned long entry, unsigned long nr_segments,
 				    "kexec_load: no memory for the image's description");
 	image->debug = !!(flags & KEXEC_DEBUG);
 	err = kimage_load(image);
-	if (!err)
-		image = xchg(&kexec_image, image);
-	kimage_free(image);
+	if (err)
+		kimage_free(image);
+	else
+		kimage_install(image);
 	return err;
 }
 
@@ -124,7 +125,7 @@ static int do_kexec_load(unsigned long entry, unsigned long nr_segments,
 	else if (nr_segments)
 		err = load(entry, nr_segments, segments, flags);
 	else
-		kimage_free(xchg(&kexec_image, NULL));
+		kimage_install(NULL);
 	kexec_unlock();
 	return err;
 }

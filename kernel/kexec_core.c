@@ -29,6 +29,7 @@
 #include <linux/cleanup.h>
 #include <linux/cpu.h>
 #include <linux/highmem.h>
+#include <linux/ima.h>
 #include <linux/ioport.h>
 #include <linux/kmsg_dump.h>
 #include <linux/ktime.h>
@@ -1094,6 +1095,28 @@ void kimage_free(struct kimage *image)
 	kexec_place_release(image->place, kexec_free_pages, NULL);
 	kvfree(image->sums);
 	kfree(container_of(image, struct kimage_whole, image));
+}
+
+/**
+ * kimage_install - make an image the one that reboot(2) starts
+ * @image: complete, or NULL: there is to be none
+ *
+ * The image before is freed. IMA, if it has a list in there, forgets it now: it
+ * would write to where the list was, whichever image is started.
+ *
+ * Context: kexec_mutex is held.
+ */
+void kimage_install(struct kimage *image)
+{
+	struct kimage *old = xchg(&kexec_image, image);
+
+	if (image) {
+		ima_kexec_post_load(image);
+	} else if (old) {
+		kimage_forget_ima(old);
+		ima_kexec_post_load(old);
+	}
+	kimage_free(old);
 }
 
 static void count_bytes(struct kimage *image)

@@ -542,11 +542,10 @@ static int load(const struct file_load *args)
 	err = load_files(image, args) ?: check_region(image) ?:
 	      make_image(image);
 	clean_up(image);
-	if (!err) {
-		ima_kexec_post_load(image);
-		image = xchg(&kexec_image, image);
-	}
-	kimage_free(image);
+	if (err)
+		kimage_free(image);
+	else
+		kimage_install(image);
 	return err;
 }
 
@@ -554,7 +553,7 @@ static int unload(unsigned long flags)
 {
 	/* No crash kernel can be loaded yet. */
 	if (!(flags & KEXEC_FILE_ON_CRASH))
-		kimage_free(xchg(&kexec_image, NULL));
+		kimage_install(NULL);
 	return 0;
 }
 

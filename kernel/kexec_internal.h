@@ -171,5 +171,6 @@ struct kimage *kimage_alloc(unsigned long entry, unsigned long nr_segments,
 int kimage_check(struct kimage *image);
 int kimage_load(struct kimage *image);
 void kimage_free(struct kimage *image);
+void kimage_install(struct kimage *image);
 
 #endif /* LINUX_KEXEC_INTERNAL_H */

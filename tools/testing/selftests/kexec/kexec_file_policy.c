@@ -331,6 +331,84 @@ TEST_F(measured, each_content)
 }
 
 /*
+ * The list goes with an image, where IMA brings it up to date at the reboot: it
+ * has a mapping of that.
+ */
+
+static int mappings(void)
+{
+	FILE *file = fopen("/proc/vmallocinfo", "r");
+	char line[512];
+	int n = 0;
+
+	while (file && fgets(line, sizeof(line), file))
+		n += !!strstr(line, " kimage_map_segment+");
+	if (file)
+		fclose(file);
+	return n;
+}
+
+static long load_other(void)
+{
+	static char content[KX_PAGE];
+	struct kx_seg seg = {
+		.buf = content, .bufsz = sizeof(content), .memsz = KX_PAGE,
+	};
+	struct kx_ranges ram;
+
+	kx_system_ram(&ram);
+	seg.mem = kx_largest(&ram, 0).start + KX_MIB;
+	return kx_load(0, 1, &seg, 0);
+}
+
+/* A kernel that wants more memory than there is fails when IMA has its place. */
+static void fail_to_load_fresh_files(struct __test_metadata *_metadata,
+				     union kx_fake *fake)
+{
+	put_fresh_files(fake);
+	fake->hdr.init_size = -KX_PAGE;
+	put(KERNEL, fake, sizeof(*fake));
+	EXPECT_EQ(-EADDRNOTAVAIL, load(0));
+	EXPECT_EQ(1, kx_loaded());
+}
+
+TEST_F(measured, list_leaves_with_its_image)
+{
+	if (kx_stock())
+		SKIP(return, "this kernel keeps the mapping");
+	ASSERT_EQ(0, load(0));
+	EXPECT_EQ(1, mappings());
+	ASSERT_EQ(0, load(0));
+	EXPECT_EQ(1, mappings());
+	ASSERT_EQ(0, unload());
+	EXPECT_EQ(0, mappings());
+	ASSERT_EQ(0, load(0));
+	ASSERT_EQ(0, load_other());
+	EXPECT_EQ(0, mappings());
+	ASSERT_EQ(0, load(0));
+	ASSERT_EQ(0, kx_unload());
+	EXPECT_EQ(0, mappings());
+}
+
+/* IMA would write a list of the new length. */
+TEST_F(measured, list_is_not_written_past_its_end)
+{
+	int i;
+
+	if (kx_stock())
+		SKIP(return, "this kernel writes past its end");
+	ASSERT_EQ(0, load(0));
+	fail_to_load_fresh_files(_metadata, &self->fake);
+	EXPECT_EQ(1, mappings());
+	for (i = 0; i < 40; i++)
+		fail_to_load_fresh_files(_metadata, &self->fake);
+	EXPECT_EQ(0, mappings());
+	put_fresh_files(&self->fake);
+	ASSERT_EQ(0, load(0));
+	EXPECT_EQ(1, mappings());
+}
+
+/*
  * Appraisal: the kernel has to be signed for IMA, the initrd to have its digest
  */
 
