@@ -5,7 +5,8 @@ GUESTS is a list of dicts. What a machine is: name, mem, cpus, cpu, qemu (more
 arguments), append (words of the kernel's command line). What it is to do: run
 (programs with their arguments after colons), expect (how it has to end),
 console and never (patterns that one line of its console has to match, and that
-none may), nmi (true: NMIs are injected from the jump on), timeout (seconds).
+none may), boot (true: the initrd has a kernel in /boot), nmi (true: NMIs are
+injected from the jump on), timeout (seconds).
 When: kernels (release, debug, nocontig, stock, sigforce), soak (true: only in
 the long matrix).
 
@@ -271,9 +272,9 @@ TROUBLES = [
 
 
 def long_matrix():
-    """Everything with everything; on the debug kernel, which takes ten times as
-    long, what meets all cases, sizes and numbers of CPUs: 5 and 6 have no
-    divisor in common, so that each fifth guest is of each of the six kinds."""
+    """Everything with everything; on the debug kernel, which takes much longer,
+    every fifth guest: as 5 and 6 have no divisor in common, these meet all six
+    pairs of a size and a number of CPUs."""
     cases = ("sixteen", "shuffled", "touching", "page0", "mib1", "kernel",
              "allocator:200M", "top", "zero_tail", "zero_over_allocator",
              "flood", "entry_outside", "survivor", "random:10", "random:11")

@@ -3,7 +3,7 @@
  * What kexec_load(2) answers, rule by rule, in the order in which the rules are
  * checked, and that a refusal leaves everything as it was.
  *
- * A test is named for the row of the manual page's table that it is about;
+ * A test is named for the check in the manual page's list that it is about;
  * "rowA_before_rowB" breaks both rules and must get the errno of the first.
  * rows.py lists the tests that fail on the kernel that this one is compared to.
  *

@@ -15,7 +15,7 @@
 
 #include "kexec_util.h"
 
-/* The kernel lets so many lines through in 5 s; all tests share them. */
+/* The kernel lets at least so many lines through in 5 s; all tests share them. */
 #define BURST 10
 #define TIMEOUT 120
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the programs share that go through the tables of the manual page, row by
- * row. To be included after the harness.
+ * What the programs share that go through the checks of the manual page, one by
+ * one. To be included after the harness.
  */
 #ifndef KEXEC_ROWS_H
 #define KEXEC_ROWS_H
