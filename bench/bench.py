@@ -10,7 +10,7 @@ this file; it fails when a limit is missed. --quick tries a few rows once, and
 
 A guest boots for each figure, so that no figure depends on the one before, and
 with all of its memory allocated in advance: what the host does when a guest
-touches a page for the first time takes ten times as long as what is measured.
+touches a page for the first time takes much longer than what is measured.
 The kernel is not randomized, as it might lie where an image has to go. A run
 during which something else used the host's processors is repeated.
 """

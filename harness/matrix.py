@@ -3,9 +3,8 @@
 
 A guest is a dict: name; run, the programs; mem, cpus, cpu, append, qemu, timeout
 as in guest.Guest; kernels, which of release, debug, stock, nocontig, sigforce it
-is for;
-expect, how it has to end; soak, true when only "make soak" boots it; boot, true
-when its initrd has a kernel in /boot.
+is for; expect, how it has to end; soak, true when only "make soak" boots it;
+boot, true when its initrd has a kernel in /boot.
 
 expect: "end"	all programs came to their end, and so did init
         "payload"	the payload that was jumped to reports that all is well

@@ -827,7 +827,8 @@ static int kimage_fill(struct kimage *image)
  *
  * Between the load and the jump an image lies about for days, in reach of stray
  * writes and stray DMA: they are what the digests are against, not an attacker,
- * who could write a new digest as well. xxh64 costs about as much as reading.
+ * who could write a new digest as well. xxh64 costs a fraction of what SHA-256
+ * does.
  *
  * A digest covers a piece of at most SUM_PAGES of a segment, and all CPUs work
  * on the pieces: in reboot(2) the machine's blackout has already begun.

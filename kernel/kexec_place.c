@@ -49,7 +49,7 @@
 
 #include "kexec_place.h"
 
-/* A load never starts the OOM killer, not even for its tables. */
+/* Memory for an image never comes from the OOM killer, not even its tables. */
 #define PLACE_GFP (GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
 /*

@@ -14,7 +14,7 @@
  *		before the content has a place: page tables and all else that
  *		depends on the destinations only
  *   machine_kexec_post_load()
- *		when the content is in place and image->moves is written
+ *		when all content waits, image->moves and image->checks are written
  *   machine_kexec()
  *		the jump
  *   machine_kexec_cleanup()
@@ -27,8 +27,15 @@
  *   kexec_file_loaders[]
  *		the formats of kernel it can start: struct kexec_file_ops
  *
- * <asm/kexec.h> defines KEXEC_ARCH and KEXEC_DESTINATION_MEMORY_LIMIT, and a
- * macro of the same name for each hook that has a default below.
+ * With memory encryption
+ *
+ *   arch_kexec_post_alloc_pages(), arch_kexec_pre_free_pages(),
+ *   arch_kexec_pgprot()
+ *		how the next kernel will see a page
+ *
+ * <asm/kexec.h> defines KEXEC_ARCH (and KEXEC_ARCH_COMPAT, where programs of
+ * another architecture run), KEXEC_DESTINATION_MEMORY_LIMIT, and a macro of the
+ * same name for each hook that has a default below.
  */
 
 #if !defined(__ASSEMBLY__)
@@ -214,7 +221,7 @@ typedef int (kexec_verify_sig_t)(const char *kernel_buf,
  * @probe: is this a kernel of the format, and a whole one? 0, or -ENOEXEC and a
  *	line in the log that says why not
  * @cmdline_max: how many bytes of command line this kernel takes from the user,
- *	with the NUL; NULL, or 0 as its result, for no limit
+ *	with the NUL; NULL, or 0 as its result, for the core's own limit, 1 MiB
  * @load: describe the image by kexec_add_buffer() and image->start; the command
  *	line ends with a NUL, or is NULL with length 0. Return data for @cleanup,
  *	or an ERR_PTR()
@@ -244,7 +251,8 @@ extern const struct kexec_file_ops * const kexec_file_loaders[];
  * @control_code_page: for the architecture's stub
  * @control_pages: memory outside all destinations, linked through page->lru
  * @place: which memory holds the content until the jump
- * @moves: first control page of the stub's work, NULL before it is written
+ * @moves: first control page of the stub's work, which is written when all
+ *	content has its digest; NULL before there is one
  * @nr_move_pages: how many there are
  * @sums: digests of the content
  * @checks: first control page of digests for the stub, NULL for none
@@ -367,7 +375,7 @@ void machine_kexec(struct kimage *image);
 #ifndef machine_kexec_post_load
 /**
  * machine_kexec_post_load - finish what the jump needs
- * @image: content is in place, image->moves is written
+ * @image: all content waits, image->moves and image->checks are written
  *
  * Return: 0 or a negative errno.
  */

@@ -71,7 +71,7 @@ SYM_FUNC_START_NOALIGN(kexec_xxh64)
 
 	/*
 	 * All loads first: they may fault, so an emulator has all registers and
-	 * flags up to date at each of them, which costs it a third of its time.
+	 * flags up to date at each of them, which makes it slower.
 	 */
 	.balign	16
 .Lxxh64_stripe:

@@ -27,7 +27,7 @@
 #define KEXEC_FILE_FORCE_DTB		0x00000020
 
 /*
- * The upper half of kexec_load's flags names the architecture of the image,
+ * Bits 16 to 31 of kexec_load's flags name the architecture of the image,
  * with the e_machine numbers of ELF; zero stands for the running one.
  */
 #define KEXEC_ARCH_MASK			0xffff0000
