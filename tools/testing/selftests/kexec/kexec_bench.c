@@ -16,7 +16,6 @@
 #include <termios.h>
 #include <unistd.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 
 #include <kselftest.h>
 
@@ -297,25 +296,9 @@ static int try_steps(u64 steps)
 	return -kx_load(START, KEXEC_SEGMENT_MAX, seg, 0);
 }
 
-/* In a process of its own, which is lost if memory gets too short */
 static bool fits(u64 steps)
 {
-	u64 start = kx_now_ns();
-	pid_t pid = fork();
-	int status = -1;
-
-	if (pid < 0)
-		kx_die("fork: %s", strerror(errno));
-	if (!pid)
-		_exit(try_steps(steps));
-	waitpid(pid, &status, 0);
-	printf("try %lu MiB: %s, %lu ms\n", steps * STEP / KX_MIB,
-	       WIFEXITED(status) ? strerror(WEXITSTATUS(status)) : "killed",
-	       (kx_now_ns() - start) / 1000000);
-	fflush(stdout);
-	kx_unload();
-	kx_settle();
-	return WIFEXITED(status) && !WEXITSTATUS(status);
+	return kx_bench_fits(try_steps, steps, steps * STEP / KX_MIB);
 }
 
 static void bench_biggest(char **args)

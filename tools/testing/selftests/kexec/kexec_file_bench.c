@@ -180,21 +180,16 @@ static void bench_busy(char **args)
 }
 
 /* The largest initrd from the disk, whose cache can be dropped for it */
-static bool fits(u64 mib)
+static int try_mib(u64 mib)
 {
-	int initrd;
-	long ret;
-
 	if (truncate(BIG_FILE, mib * KX_MIB))
 		kx_die("cannot truncate " BIG_FILE);
-	initrd = open(BIG_FILE, O_RDONLY);
-	ret = load(initrd);
-	close(initrd);
-	printf("try %lu MiB: %s\n", mib, strerror(-ret));
-	fflush(stdout);
-	must_unload();
-	kx_settle();
-	return !ret;
+	return -load(open(BIG_FILE, O_RDONLY));
+}
+
+static bool fits(u64 mib)
+{
+	return kx_bench_fits(try_mib, mib, mib);
 }
 
 /* The size of the file is halved, and then grows again with holes. */

@@ -1174,3 +1174,33 @@ void kx_bench_begin(void)
 		kx_die("does not unload");
 	kx_trace_on("kexec/kexec_load", NULL);
 }
+
+#define OOM_ADJ "/proc/self/oom_score_adj"
+
+/*
+ * Does @attempt(@n), of @mib MiB, return 0? In a process of its own, which is
+ * lost, and no other, if memory gets too short
+ */
+bool kx_bench_fits(int (*attempt)(u64 n), u64 n, u64 mib)
+{
+	u64 start = kx_now_ns();
+	int status = -1;
+	pid_t pid;
+
+	kx_write_file(OOM_ADJ, "-1000");
+	pid = fork();
+	if (pid < 0)
+		kx_die("fork: %s", strerror(errno));
+	if (!pid) {
+		kx_write_file(OOM_ADJ, "1000");
+		_exit(attempt(n));
+	}
+	waitpid(pid, &status, 0);
+	printf("try %lu MiB: %s, %lu ms\n", mib,
+	       WIFEXITED(status) ? strerror(WEXITSTATUS(status)) : "killed",
+	       (kx_now_ns() - start) / 1000000);
+	fflush(stdout);
+	kx_unload();
+	kx_settle();
+	return WIFEXITED(status) && !WEXITSTATUS(status);
+}

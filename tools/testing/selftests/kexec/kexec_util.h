@@ -223,5 +223,6 @@ struct kx_bench {
 /* The one that the command line names, or NULL: then all have been listed */
 const struct kx_bench *kx_bench_find(const struct kx_bench *list, int argc, char **argv);
 void kx_bench_begin(void);	/* nothing is loaded, loads are traced */
+bool kx_bench_fits(int (*attempt)(u64 n), u64 n, u64 mib);
 
 #endif /* KEXEC_UTIL_H */
