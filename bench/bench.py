@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """Compare our kexec with the stock one: same config, same guests, in turn.
 
-    bench.py [--quick] [--rows PATTERN]
+    bench.py [--quick] [--rows PATTERN] [--resume]
 
 Both kernels are brought up to date first. The full run writes RESULTS.md beside
 this file; it fails when a limit is missed. --quick tries a few rows once, and
 --rows those whose name the pattern is found in; neither writes anything.
+--resume goes on with a full run that was broken off, with the same kernels.
 
 A guest boots for each figure, so that no figure depends on the one before, and
 with all of its memory allocated in advance: what the host does when a guest
@@ -16,6 +17,8 @@ during which something else used the host's processors is repeated.
 """
 
 import argparse
+import hashlib
+import json
 import random
 import re
 import resource
@@ -49,6 +52,7 @@ APPEND = "nokaslr"
 DISK_MIB = 1200
 MIB = 1 << 20
 LOW = "0x10235000"
+ROWS = BUILD / "bench.rows"	# what a full run has measured so far
 PLACES = {LOW: "low", "top": "top", "across": "across the allocator's zone"}
 
 
@@ -359,18 +363,62 @@ def measure(bench, row, pairs):
 # The whole
 #
 
+class Kept:
+    """The rows of a full run, in a file, for these kernels only."""
+
+    def __init__(self, bench, resume):
+        self.images = hashlib.sha256(b"".join(
+            variant.image.read_bytes()
+            for variant in bench.variants.values())).hexdigest()
+        self.rows = {}
+        if resume and ROWS.exists():
+            found = map(json.loads, ROWS.read_text().splitlines())
+            self.rows = {row["name"]: row for row in found
+                         if row["images"] == self.images}
+        ROWS.write_text("")
+        for row in self.rows.values():
+            self.write(row)
+
+    def write(self, row):
+        with open(ROWS, "a") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def find(self, row):
+        kept = self.rows.get(row.name)
+        return kept and Figures(row, kept["stock"], kept["ours"], kept["home"])
+
+    def add(self, figures):
+        self.write({"images": self.images, "name": figures.row.name,
+                    "stock": figures.stock, "ours": figures.ours,
+                    "home": figures.home})
+
+
 def parse_args(args):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true",
                         help="a few rows, one pair each")
     parser.add_argument("--rows", default="", metavar="PATTERN",
                         help="only rows whose name this is found in")
+    parser.add_argument("--resume", action="store_true",
+                        help="go on with a full run that was broken off")
     return parser.parse_args(args)
 
 
-def measure_all(bench, rows, quick):
+def measure_some(bench, rows, quick):
     for number, row in enumerate(rows, 1):
         figures = measure(bench, row, 1 if quick else row.pairs)
+        say(f"{number:2}/{len(rows)} {report.brief(figures)}")
+        yield figures
+
+
+def measure_all(bench, rows, resume):
+    """Keep what is measured: something may go wrong in the last row."""
+    kept = Kept(bench, resume)
+    for number, row in enumerate(rows, 1):
+        figures = kept.find(row)
+        if not figures:
+            figures = measure(bench, row, row.pairs)
+            kept.add(figures)
         say(f"{number:2}/{len(rows)} {report.brief(figures)}")
         yield figures
 
@@ -387,12 +435,14 @@ def run(args):
     options = parse_args(args)
     rows = [row for row in all_rows() if re.search(options.rows, row.name)
             and (row.quick or not options.quick)]
-    bench = Bench()
+    bench, full = Bench(), not options.quick and not options.rows
     start = time.monotonic()
     with locked(BUILD / ".lock"):
-        lines = report.lines(list(measure_all(bench, rows, options.quick)))
+        lines = report.lines(list(
+            measure_all(bench, rows, options.resume) if full else
+            measure_some(bench, rows, options.quick)))
         say("\n" + report.table(lines))
-        if not options.quick and not options.rows:
+        if full:
             report.write(HERE / "RESULTS.md", lines,
                          [bench.machine(name) for name in bench.variants],
                          settings(bench, time.monotonic() - start))
