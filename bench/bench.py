@@ -373,7 +373,7 @@ class Kept:
         self.rows = {}
         if resume and ROWS.exists():
             found = map(json.loads, ROWS.read_text().splitlines())
-            self.rows = {row["name"]: row for row in found
+            self.rows = {(row["name"], row["mem"]): row for row in found
                          if row["images"] == self.images}
         ROWS.write_text("")
         for row in self.rows.values():
@@ -384,11 +384,12 @@ class Kept:
             file.write(json.dumps(row) + "\n")
 
     def find(self, row):
-        kept = self.rows.get(row.name)
+        kept = self.rows.get((row.name, row.mem))
         return kept and Figures(row, kept["stock"], kept["ours"], kept["home"])
 
     def add(self, figures):
-        self.write({"images": self.images, "name": figures.row.name,
+        row = figures.row
+        self.write({"images": self.images, "name": row.name, "mem": row.mem,
                     "stock": figures.stock, "ours": figures.ours,
                     "home": figures.home})
 
@@ -423,11 +424,11 @@ def measure_all(bench, rows, resume):
         yield figures
 
 
-def settings(bench, seconds):
+def settings(bench):
     argv = describe(bench.variants["stock"], "", "", "").argv(0, 0)
     option = dict(zip(argv, argv[1:]))
-    return {"minutes": seconds / 60, "accel": option["-accel"],
-            "model": option["-cpu"], "options": " ".join(QEMU),
+    return {"accel": option["-accel"], "model": option["-cpu"],
+            "options": " ".join(QEMU),
             "append": APPEND, "slow": SLOW}
 
 
@@ -436,7 +437,6 @@ def run(args):
     rows = [row for row in all_rows() if re.search(options.rows, row.name)
             and (row.quick or not options.quick)]
     bench, full = Bench(), not options.quick and not options.rows
-    start = time.monotonic()
     with locked(BUILD / ".lock"):
         lines = report.lines(list(
             measure_all(bench, rows, options.resume) if full else
@@ -445,7 +445,7 @@ def run(args):
         if full:
             report.write(HERE / "RESULTS.md", lines,
                          [bench.machine(name) for name in bench.variants],
-                         settings(bench, time.monotonic() - start))
+                         settings(bench))
     missed = [line.name for line in lines if line.verdict not in ("", "ok")]
     for name in missed:
         say(f"limit missed: {name}")
