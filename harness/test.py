@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import guest
@@ -154,6 +154,16 @@ def patience(running):
                      if now - start >= TICK)
 
 
+def as_it_bears(name, described):
+    """A guest that this kernel can live in. While identify_cpu() of Linux 6.12
+    looks for the CPU's features, with interrupts on, it knows of none: KASAN
+    counts four levels of page tables then, and takes memory of five for wild.
+    Five are for the other kernels."""
+    if name != "debug" or "-la57" in described.cpu:
+        return described
+    return replace(described, cpu=f"{described.cpu},-la57")
+
+
 @dataclass
 class Job:
     """A guest to boot, and what makes an outcome of its result."""
@@ -213,7 +223,8 @@ def boot_all(name, context, judge_one):
     boot = initramfs.build_boot(image)
     initrds = {"plain": BUILD / "initrd", "boot": boot}
     return boot_each(name, [
-        Job(spec["name"], make_guest(spec, name, image, initrds),
+        Job(spec["name"],
+            as_it_bears(name, make_guest(spec, name, image, initrds)),
             partial(judge_one, spec), start_nmis if spec["nmi"] else None)
         for spec in matrix.guests(name, context.soak)], context)
 
@@ -263,7 +274,9 @@ def boot_whole(name, context):
     initrd = whole.make_disk(variant.image)
     slower = SLOWER if name == "debug" else 1
     return boot_each(f"whole, {name}", [
-        Job(spec.name, whole.make_guest(spec, variant.image, initrd, slower),
+        Job(spec.name,
+            as_it_bears(name, whole.make_guest(spec, variant.image, initrd,
+                                               slower)),
             partial(whole.judge, spec, release.strip()))
         for spec in whole.specs(context.soak)], context)
 
