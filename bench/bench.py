@@ -405,31 +405,24 @@ def parse_args(args):
     return parser.parse_args(args)
 
 
-def measure_some(bench, rows, quick):
+def measure_all(bench, rows, quick, kept):
+    """Keep what a full run measures: its last row may go wrong."""
     for number, row in enumerate(rows, 1):
-        figures = measure(bench, row, 1 if quick else row.pairs)
-        say(f"{number:2}/{len(rows)} {report.brief(figures)}")
-        yield figures
-
-
-def measure_all(bench, rows, resume):
-    """Keep what is measured: something may go wrong in the last row."""
-    kept = Kept(bench, resume)
-    for number, row in enumerate(rows, 1):
-        figures = kept.find(row)
+        figures = kept and kept.find(row)
         if not figures:
-            figures = measure(bench, row, row.pairs)
-            kept.add(figures)
+            figures = measure(bench, row, 1 if quick else row.pairs)
+            if kept:
+                kept.add(figures)
         say(f"{number:2}/{len(rows)} {report.brief(figures)}")
         yield figures
 
 
-def settings(bench):
+def settings(bench, kept):
     argv = describe(bench.variants["stock"], "", "", "").argv(0, 0)
     option = dict(zip(argv, argv[1:]))
     return {"accel": option["-accel"], "model": option["-cpu"],
-            "options": " ".join(QEMU),
-            "append": APPEND, "slow": SLOW}
+            "options": " ".join(QEMU), "append": APPEND, "slow": SLOW,
+            "resumed": ", resumed once broken off" if kept.rows else ""}
 
 
 def run(args):
@@ -438,14 +431,13 @@ def run(args):
             and (row.quick or not options.quick)]
     bench, full = Bench(), not options.quick and not options.rows
     with locked(BUILD / ".lock"):
-        lines = report.lines(list(
-            measure_all(bench, rows, options.resume) if full else
-            measure_some(bench, rows, options.quick)))
+        kept = Kept(bench, options.resume) if full else None
+        lines = report.lines(list(measure_all(bench, rows, options.quick, kept)))
         say("\n" + report.table(lines))
         if full:
             report.write(HERE / "RESULTS.md", lines,
                          [bench.machine(name) for name in bench.variants],
-                         settings(bench))
+                         settings(bench, kept))
     missed = [line.name for line in lines if line.verdict not in ("", "ok")]
     for name in missed:
         say(f"limit missed: {name}")

@@ -14,7 +14,7 @@ TEXT = """\
 <!-- SPDX-License-Identifier: GPL-2.0 -->
 # Stock kexec and ours, side by side
 
-Written by `make bench` on {date}:
+Written by `make bench` on {date}{resumed}:
 
 - kernel: {release}, both with the same config, built by {gcc}
 - guest: {qemu}, {cpu},

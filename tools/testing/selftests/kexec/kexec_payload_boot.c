@@ -132,6 +132,18 @@ static const struct field fields[] = {
 /* But for the last, which is where they end */
 #define NR_FIELDS (sizeof(fields) / sizeof(*fields) - 1)
 
+/* What is not compared: a field that the table lacks must not hide in there. */
+#define OWN_BYTES							\
+	(sizeof(params->ext_ramdisk_image) +				\
+	 sizeof(params->ext_cmd_line_ptr) +				\
+	 sizeof(params->efi_info.efi_memmap) +				\
+	 sizeof(params->efi_info.efi_memmap_hi) +			\
+	 sizeof(params->e820_entries) +					\
+	 sizeof(params->hdr.ramdisk_image) +				\
+	 sizeof(params->hdr.cmd_line_ptr) +				\
+	 sizeof(params->hdr.setup_data) +				\
+	 sizeof(params->e820_table))
+
 static int size_of(const struct field *f)
 {
 	return f[1].at - f->at;
@@ -172,14 +184,17 @@ static void check_field(const struct field *f)
 
 static void check_fields(void)
 {
-	u64 i;
+	u64 own = 0, i;
 
 	expect("first_field", fields[0].at, 0);
 	for (i = 0; i < NR_FIELDS; i++) {
+		if (fields[i].rule == OWN)
+			own += size_of(&fields[i]);
 		if (size_of(&fields[i]) <= 0)
 			complain("field_order", fields[i].at, fields[i + 1].at, 0);
 		check_field(&fields[i]);
 	}
+	expect("own_fields", own, OWN_BYTES);
 }
 
 /*

@@ -2,9 +2,9 @@
 """Which tests of kexec_load_errno and kexec_file_errno fail on the 6.12 that this
 kexec replaces.
 
-They are about what the manual page lists under VERSIONS. Run against that kernel, built
-from the same config (KEXEC, KEXEC_FILE and IA32_EMULATION on; KEXEC_JUMP and
-CRASH_DUMP off), exactly these fail; here, none.
+They are about what the manual page lists under VERSIONS. Run against that
+kernel, built from the same config (KEXEC, KEXEC_FILE and IA32_EMULATION on;
+KEXEC_JUMP and CRASH_DUMP off), exactly these fail; here, none.
 """
 
 # By both system calls
