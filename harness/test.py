@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import guest
@@ -154,16 +154,6 @@ def patience(running):
                      if now - start >= TICK)
 
 
-def as_it_bears(name, described):
-    """A guest that this kernel can live in. While identify_cpu() of Linux 6.12
-    looks for the CPU's features, with interrupts on, it knows of none: KASAN
-    counts four levels of page tables then, and takes memory of five for wild.
-    Five are for the other kernels."""
-    if name != "debug" or "-la57" in described.cpu:
-        return described
-    return replace(described, cpu=f"{described.cpu},-la57")
-
-
 @dataclass
 class Job:
     """A guest to boot, and what makes an outcome of its result."""
@@ -224,7 +214,7 @@ def boot_all(name, context, judge_one):
     initrds = {"plain": BUILD / "initrd", "boot": boot}
     return boot_each(name, [
         Job(spec["name"],
-            as_it_bears(name, make_guest(spec, name, image, initrds)),
+            make_guest(spec, name, image, initrds),
             partial(judge_one, spec), start_nmis if spec["nmi"] else None)
         for spec in matrix.guests(name, context.soak)], context)
 
@@ -275,8 +265,7 @@ def boot_whole(name, context):
     slower = SLOWER if name == "debug" else 1
     return boot_each(f"whole, {name}", [
         Job(spec.name,
-            as_it_bears(name, whole.make_guest(spec, variant.image, initrd,
-                                               slower)),
+            whole.make_guest(spec, variant.image, initrd, slower),
             partial(whole.judge, spec, release.strip()))
         for spec in whole.specs(context.soak)], context)
 

@@ -14,7 +14,7 @@ The tests only dare what may cost them the machine when the command line says
 so, and KEXEC_TEST_DEMANDS names what they must not skip for want of it.
 """
 
-CPU = "max,-erms,-fsrm"			# 5-level page tables
+CPU = "max,-erms,-fsrm"			# 5-level page tables, where built
 CPU_4LEVEL = f"{CPU},-la57"
 DARE = "KEXEC_TEST_DESTRUCTIVE=1"
 ALL = ("release", "nocontig", "debug")
@@ -29,7 +29,7 @@ ERRNO = "kexec_load_errno"
 # All that needs no special machine
 ERRNO_USUAL = f"{ERRNO}:-T:row12_hidden:-T:row12_hot_added"
 DEMANDS = "compat,userns,hole,vga,ebda,reserved,all,trace"
-FILE_DEMANDS = "file,userns,small,la57,kernel,fuse"
+FILE_DEMANDS = "file,userns,small,kernel,fuse"
 
 HAS_ERMS = "/bin/grep:-qw:erms:/proc/cpuinfo"
 HEX = "0x[0-9a-f]+"
@@ -70,7 +70,7 @@ ANSWERS = [
     guest("errno", ERRNO_USUAL, demands=f"{DEMANDS},free"),
     guest("errno-stock", ERRNO_USUAL, "kexec_file_errno", "kexec_file_read",
           "kexec_limits:-f:limit", timeout=600, boot=True,
-          demands=f"{DEMANDS},{FILE_DEMANDS},free", kernels=("stock",),
+          demands=f"{DEMANDS},{FILE_DEMANDS},la57,free", kernels=("stock",),
           expect="old"),
     guest("errno-debug", ERRNO_USUAL, demands=DEMANDS, mem="2G",
           timeout=300, kernels=("debug",)),
@@ -96,14 +96,14 @@ ANSWERS = [
 # In /boot is the kernel whose header gets mistakes.
 FILES = [
     guest("file-errno", "kexec_file_errno", boot=True,
-          demands=f"{FILE_DEMANDS},free"),
+          demands=f"{FILE_DEMANDS},la57,free"),
     guest("file-read", "kexec_file_read", demands=FILE_DEMANDS),
     guest("file-errno-debug", "kexec_file_errno", boot=True, mem="2G",
           demands=FILE_DEMANDS, timeout=300, kernels=("debug",)),
     guest("file-read-debug", "kexec_file_read", mem="2G",
           demands=FILE_DEMANDS, timeout=300, kernels=("debug",)),
     guest("file-nocontig", "kexec_file_errno", "kexec_file_read", boot=True,
-          demands=FILE_DEMANDS, kernels=("nocontig",)),
+          demands=f"{FILE_DEMANDS},la57", kernels=("nocontig",)),
 ]
 
 # In /boot are a signed kernel, and what else there is to signatures.

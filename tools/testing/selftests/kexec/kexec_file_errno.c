@@ -800,14 +800,15 @@ ROW(file, row11_senseless_header)
 		wrong_header(_metadata, &self->c, &senseless_fields[i]);
 }
 
-/* 5-level page tables need a kernel that knows how to leave them. */
+/* 5-level page tables need a kernel that knows how to leave them; 4 do not. */
 ROW(file, row11_five_levels)
 {
-	if (!NEED("la57", kx_cpu_flag("la57")))
-		return;
 	self->fake.hdr.xloadflags = XLOADFLAGS & ~XLF_5LEVEL;
 	replace_kernel(&self->c, &self->fake, sizeof(self->fake));
-	REFUSED(ENOEXEC);
+	if (!kx_cpu_flag("la57") && !kx_demanded("la57"))
+		ACCEPTED();
+	else
+		REFUSED(ENOEXEC);
 }
 
 static const size_t cuts[] = {
