@@ -2,7 +2,10 @@
 #ifndef LINUX_KEXEC_INTERNAL_H
 #define LINUX_KEXEC_INTERNAL_H
 
-/* Between the system calls and the core; nothing outside kernel/kexec*.c. */
+/*
+ * Between the system calls and the core; nothing outside kernel/kexec*.c. Others
+ * that include it find nothing, as they may be built without kexec.
+ */
 
 #include <linux/kexec.h>
 #include <linux/mutex.h>
@@ -10,6 +13,8 @@
 #include <linux/ratelimit.h>
 
 #include "kexec_place.h"
+
+#ifdef CONFIG_KEXEC_CORE
 
 /*
  * One owner for everything that changes an image or starts one. Nobody waits
@@ -172,5 +177,7 @@ int kimage_check(struct kimage *image);
 int kimage_load(struct kimage *image);
 void kimage_free(struct kimage *image);
 void kimage_install(struct kimage *image);
+
+#endif /* CONFIG_KEXEC_CORE */
 
 #endif /* LINUX_KEXEC_INTERNAL_H */
