@@ -44,7 +44,8 @@ class Kernel:
 
 
 def apt(*argv):
-    done = subprocess.run(argv, capture_output=True, text=True, cwd=FOLDER)
+    """Not in FOLDER: of a file that is there, apt says nothing."""
+    done = subprocess.run(argv, capture_output=True, text=True, cwd=ROOT)
     if done.returncode:
         raise Failure(f"{' '.join(argv)}: {done.stderr.strip()}")
     return done.stdout
