@@ -3,8 +3,9 @@
 #define LINUX_KEXEC_INTERNAL_H
 
 /*
- * Between the system calls and the core; nothing outside kernel/kexec*.c. Others
- * that include it find nothing, as they may be built without kexec.
+ * Between the system calls and the core; nothing outside kernel/kexec*.c. That
+ * kernel/vmcore_info.c includes it is history: it is built without kexec, too,
+ * where none of this can be.
  */
 
 #include <linux/kexec.h>
