@@ -70,17 +70,32 @@ struct hole {
 	long cost;
 };
 
+/*
+ * Is the pageblock at @pfn part of one free block of the page allocator? Those
+ * are aligned to their size, which their first page has.
+ */
+static bool block_is_free(unsigned long pfn)
+{
+	unsigned int order;
+
+	for (order = pageblock_order; order <= MAX_PAGE_ORDER; order++) {
+		struct page *head = pfn_to_online_page(round_down(pfn, 1UL << order));
+
+		if (head && PageBuddy(head) && page_private(head) >= order)
+			return true;
+	}
+	return false;
+}
+
 /* Without locks: it may be wrong by the time that it is read. */
 static long block_cost(unsigned long block)
 {
 	unsigned long pfn = block * pageblock_nr_pages;
 	struct page *page = pfn_to_online_page(pfn);
-	struct page *head;
 
 	if (!page || is_zone_movable_page(page))
 		return COST_TAKEN;
-	head = pfn_to_online_page(round_down(pfn, MAX_ORDER_NR_PAGES));
-	if (PageBuddy(page) || (head && PageBuddy(head)))
+	if (block_is_free(pfn))
 		return COST_FREE;
 	if (get_pageblock_migratetype(page) == MIGRATE_MOVABLE)
 		return COST_MOVABLE;

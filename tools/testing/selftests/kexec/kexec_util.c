@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <linux/filter.h>
+#include <linux/kernel-page-flags.h>
 #include <linux/reboot.h>
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
@@ -586,6 +587,50 @@ static unsigned long direct_map_tables_kb(void)
 	if (file)
 		fclose(file);
 	return kb / 512;
+}
+
+#define KPAGEFLAGS "/proc/kpageflags"
+
+/* Add what is free of @ram, in ranges of at least @size. */
+static void find_free(int flags, struct kx_range ram, u64 size,
+		      struct kx_ranges *out)
+{
+	struct kx_range found = {};
+	u64 at, page;
+
+	for (at = kx_page_up(ram.start); at < ram.end; at += KX_PAGE) {
+		if (pread(flags, &page, sizeof(page), at / KX_PAGE * sizeof(page)) !=
+		    sizeof(page) || !(page >> KPF_BUDDY & 1))
+			continue;
+		if (found.end != at)
+			found.start = at;
+		found.end = at + KX_PAGE;
+		if (found.end - found.start < size || out->nr == KX_MAX_RANGES)
+			continue;
+		out->v[out->nr++] = found;
+		found.end = 0;
+	}
+}
+
+/**
+ * kx_free_memory - memory that is in use by nobody
+ * @size: how much there has to be in one place, bytes
+ * @out: all that there is, in pieces of @size
+ *
+ * Some of it may be taken before the caller can look.
+ */
+void kx_free_memory(u64 size, struct kx_ranges *out)
+{
+	int flags = open(KPAGEFLAGS, O_RDONLY | O_CLOEXEC);
+	struct kx_ranges ram;
+	size_t i;
+
+	out->nr = 0;
+	kx_system_ram(&ram);
+	for (i = 0; flags >= 0 && i < ram.nr; i++)
+		find_free(flags, ram.v[i], size, out);
+	if (flags >= 0)
+		close(flags);
 }
 
 /**

@@ -118,6 +118,7 @@ bool kx_touches(const struct kx_ranges *r, u64 start, u64 end);
 u64 kx_total(const struct kx_ranges *r);
 struct kx_range kx_largest(const struct kx_ranges *r, u64 below);
 
+void kx_free_memory(u64 size, struct kx_ranges *out);
 unsigned long kx_free_kb(void);		/* free, and in the CPUs' lists */
 void kx_settle(void);			/* let go of all that is only cached */
 void kx_purge_mappings(void);		/* of the kernel's, unused ones */
