@@ -37,8 +37,8 @@
 /*
  * Holes
  *
- * The best hole is the one whose pageblocks cost least to take. That is told by
- * one look at each pageblock; nothing goes by single pages.
+ * The best hole is the one whose pageblocks cost least to take. That is told by a
+ * few looks at each pageblock; nothing goes by single pages.
  */
 
 /* What it costs to have a pageblock: nothing, some migration, or no hope. */
@@ -87,6 +87,24 @@ static bool block_is_free(unsigned long pfn)
 	return false;
 }
 
+/*
+ * Does the pageblock at @pfn have pages that cannot be moved? Here and there a
+ * look at one is enough to find what this kernel took when it booted.
+ */
+static bool block_is_fixed(unsigned long pfn)
+{
+	unsigned long step = max(pageblock_nr_pages / 16, 1UL);
+	unsigned long end = pfn + pageblock_nr_pages;
+
+	for (; pfn < end; pfn += step) {
+		struct page *head = compound_head(pfn_to_page(pfn));
+
+		if (page_ref_count(head) && !PageLRU(head))
+			return true;
+	}
+	return false;
+}
+
 /* Without locks: it may be wrong by the time that it is read. */
 static long block_cost(unsigned long block)
 {
@@ -97,7 +115,7 @@ static long block_cost(unsigned long block)
 		return COST_TAKEN;
 	if (block_is_free(pfn))
 		return COST_FREE;
-	if (get_pageblock_migratetype(page) == MIGRATE_MOVABLE)
+	if (get_pageblock_migratetype(page) == MIGRATE_MOVABLE && !block_is_fixed(pfn))
 		return COST_MOVABLE;
 	return COST_TAKEN;
 }
