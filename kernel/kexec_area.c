@@ -38,7 +38,7 @@
  * Holes
  *
  * The best hole is the one whose pageblocks cost least to take. That is told by a
- * few looks at each pageblock; nothing goes by single pages.
+ * few looks at each pageblock, however large the hole is.
  */
 
 /* What it costs to have a pageblock: nothing, some migration, or no hope. */
@@ -71,8 +71,8 @@ struct hole {
 };
 
 /*
- * Is the pageblock at @pfn part of one free block of the page allocator? Those
- * are aligned to their size, which their first page has.
+ * Is the pageblock at @pfn part of one free block of the page allocator? Such a
+ * block is aligned to its size, and its first page knows the order of that.
  */
 static bool block_is_free(unsigned long pfn)
 {
@@ -87,13 +87,17 @@ static bool block_is_free(unsigned long pfn)
 	return false;
 }
 
+/* How many pages of a pageblock are looked at */
+#define LOOKS 16
+
 /*
- * Does the pageblock at @pfn have pages that cannot be moved? Here and there a
- * look at one is enough to find what this kernel took when it booted.
+ * Does the pageblock at @pfn seem to have pages that cannot be moved? What was
+ * taken while this kernel booted is large enough to be met so. Huge pages of
+ * hugetlbfs, which could be moved, are taken for such as well.
  */
 static bool block_is_fixed(unsigned long pfn)
 {
-	unsigned long step = max(pageblock_nr_pages / 16, 1UL);
+	unsigned long step = max(pageblock_nr_pages / LOOKS, 1UL);
 	unsigned long end = pfn + pageblock_nr_pages;
 
 	for (; pfn < end; pfn += step) {

@@ -589,8 +589,6 @@ static unsigned long direct_map_tables_kb(void)
 	return kb / 512;
 }
 
-#define KPAGEFLAGS "/proc/kpageflags"
-
 /* Add what is free of @ram, in ranges of at least @size. */
 static void find_free(int flags, struct kx_range ram, u64 size,
 		      struct kx_ranges *out)
@@ -615,13 +613,14 @@ static void find_free(int flags, struct kx_range ram, u64 size,
 /**
  * kx_free_memory - memory that is in use by nobody
  * @size: how much there has to be in one place, bytes
- * @out: all that there is, in pieces of @size
+ * @out: what there is, in at most KX_MAX_RANGES pieces of @size; nothing where
+ *	/proc/kpageflags cannot be read
  *
  * Some of it may be taken before the caller can look.
  */
 void kx_free_memory(u64 size, struct kx_ranges *out)
 {
-	int flags = open(KPAGEFLAGS, O_RDONLY | O_CLOEXEC);
+	int flags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
 	struct kx_ranges ram;
 	size_t i;
 
