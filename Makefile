@@ -30,7 +30,7 @@ test: deps	## every test: user space, KUnit, guests, builds, checks
 	@harness/deps --check
 	@$(PYTHON) harness/test.py
 
-soak: deps	## the long matrix of guests: hours
+soak: deps	## the long matrix of guests: takes long
 	@harness/deps --test
 	@$(PYTHON) harness/test.py --soak
 

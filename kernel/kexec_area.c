@@ -91,9 +91,9 @@ static bool block_is_free(unsigned long pfn)
 #define LOOKS 16
 
 /*
- * Does the pageblock at @pfn seem to have pages that cannot be moved? What was
- * taken while this kernel booted is large enough to be met so. Huge pages of
- * hugetlbfs, which could be moved, are taken for such as well.
+ * Does the pageblock at @pfn seem to have pages that cannot be moved? They are
+ * in use, and on no list of the LRU. So is some memory that can be moved, such as
+ * hugetlbfs's: then another place is preferred without need, no more.
  */
 static bool block_is_fixed(unsigned long pfn)
 {
